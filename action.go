@@ -1,0 +1,205 @@
+package signalbox
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+)
+
+// Class says what makes an action safe to repeat. It depends on the backend,
+// so a Forecast tells it.
+type Class string
+
+// The classes, from the safest.
+const (
+	ClassA Class = "A" // the target compares and sets: seal, then retry freely
+	ClassB Class = "B" // the target takes an idempotency key: retry within its retention
+	ClassC Class = "C" // the effect can be read back: probe only after the target's greatest latency
+	ClassD Class = "D" // blind: send at most once
+)
+
+// UndoMode says who may take a switch back.
+type UndoMode string
+
+// The undo modes. Ask is the default.
+const (
+	UndoAuto  UndoMode = "auto"  // by itself, when the old position is healthy again
+	UndoAsk   UndoMode = "ask"   // on a person's word
+	UndoNever UndoMode = "never" // by hand only
+)
+
+// Step is one thing to do, resolved: nothing in it refers to a configuration
+// that may change or go away, and nothing in it is a secret.
+type Step struct {
+	Kind string `json:"kind"`         // the remediator's kind: "endpoint", "page"
+	Name string `json:"name"`         // the switch or owner, as people know it
+	To   string `json:"to,omitempty"` // the position wanted, by its name
+	// Spec is the kind's own resolved settings, as the configuration gave
+	// them; credentials stand in it as paths of files only.
+	Spec json.RawMessage `json:"spec"`
+	// If is a CEL condition that must hold when the step is to be taken.
+	If string `json:"if,omitempty"`
+	// Health names what proves each position healthy; empty: nothing does.
+	Health map[string]Witness `json:"health,omitempty"`
+	Undo   UndoMode           `json:"undo,omitempty"`
+}
+
+// Witness names the series that proves a position's health.
+type Witness struct {
+	Detector string `json:"detector"`
+	Subject  string `json:"subject"`
+}
+
+// Hash identifies the step by its content.
+func (s Step) Hash() string {
+	b, err := json.Marshal(s)
+	if err != nil { // a RawMessage that is not JSON: still a stable identity
+		b = append([]byte(s.Kind+"\x00"+s.Name+"\x00"+s.To+"\x00"), s.Spec...)
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:8])
+}
+
+// Plan is a runbook resolved for one incident.
+type Plan struct {
+	Policy       string        `json:"policy"`
+	PolicyHash   string        `json:"policy_hash"` // of the policy's content
+	Steps        []Step        `json:"steps"`
+	VerifyWithin time.Duration `json:"verify_within"` // how long an effect may take to be seen
+	// Verify names what proves that an effect helped; empty: the incident's own
+	// series.
+	Verify       Witness       `json:"verify,omitzero"`
+	AfterHealthy time.Duration `json:"after_healthy"` // how long before an undo all must have been well
+	Cooldown     time.Duration `json:"cooldown"`
+}
+
+// Hash identifies the plan by its content.
+func (p *Plan) Hash() string {
+	b, err := json.Marshal(p)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:8])
+}
+
+// Forecast is what a Preview found, and what a Start would do. It only reads.
+type Forecast struct {
+	At       time.Time `json:"at"`
+	Class    Class     `json:"class"`
+	Targets  []Target  `json:"targets"`
+	Reach    string    `json:"reach,omitempty"`    // how far it reaches, for people
+	Found    string    `json:"found"`              // the value found
+	Position string    `json:"position,omitempty"` // the listed position that the value is; empty: none
+	Version  string    `json:"version,omitempty"`  // resourceVersion or ETag found
+	Already  bool      `json:"already,omitempty"`  // what is wanted is there: nothing to do
+	// Refused says why the step must not be taken as things stand: a value
+	// that is not listed, another's hand, a permission that is missing.
+	Refused string   `json:"refused,omitempty"`
+	Undo    *Step    `json:"undo,omitempty"`    // the step that takes it back
+	ByHand  string   `json:"by_hand,omitempty"` // the command with which a person takes it back
+	Latency Duration `json:"latency,omitempty"` // class C: the target's greatest latency
+}
+
+// Duration is a time.Duration that is written as people write it ("1m30s").
+type Duration time.Duration
+
+// MarshalText writes the duration in Go's form.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText reads a duration in Go's form.
+func (d *Duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	*d = Duration(v)
+	return err
+}
+
+// ActionID names one action; a remediator is idempotent on it.
+type ActionID string
+
+// Token orders the writes to a target: the create revision of the action's
+// in-flight record. A target that compares never sees it decrease.
+type Token int64
+
+// Stage is how far an action has come.
+type Stage string
+
+// The stages. Claimed, Started and Doubt are in flight: the targets stay
+// locked. Done, Failed and Refused are final.
+const (
+	Claimed Stage = "claimed" // the intent is durable; nothing may have been sent
+	Started Stage = "started" // sent and answered; long work may go on
+	Doubt   Stage = "doubt"   // sent perhaps; what happened is not known
+	Done    Stage = "done"    // the effect is there
+	Broken  Stage = "failed"  // the target refused, or it is known that there was no effect
+)
+
+// Outcome is what new evidence says of an action's effect.
+type Outcome string
+
+// The outcomes; empty while it is not known yet.
+const (
+	Recovered    Outcome = "recovered"
+	NotRecovered Outcome = "not_recovered"
+	Unverified   Outcome = "unverified" // the signal was Unknown until the deadline
+)
+
+// Action is one attempt to do one step, from its intent to what came of it.
+// It is durable; the record stays until its incident is closed.
+type Action struct {
+	ID        ActionID   `json:"id"`
+	Incident  IncidentID `json:"incident"`
+	Policy    string     `json:"policy,omitempty"`
+	Index     int        `json:"index"` // of the step in its plan
+	Step      Step       `json:"step"`
+	Forecast  Forecast   `json:"forecast"`         // with the value and version found, and the undo
+	Undoes    ActionID   `json:"undoes,omitempty"` // the action that this one takes back
+	Undone    ActionID   `json:"undone,omitempty"` // the action that took this one back
+	Stage     Stage      `json:"stage"`
+	Attempts  int        `json:"attempts,omitempty"`
+	Sealed    Token      `json:"sealed,omitempty"` // by the successor, after a crash
+	Receipt   Receipt    `json:"receipt,omitzero"`
+	Reason    string     `json:"reason,omitempty"` // of a failure or a doubt
+	Outcome   Outcome    `json:"outcome,omitempty"`
+	ClaimedAt time.Time  `json:"claimed_at"`
+	EndedAt   time.Time  `json:"ended_at,omitzero"`  // Done or failed
+	VerifyBy  time.Time  `json:"verify_by,omitzero"` // by when new samples must show that it helped
+
+	// Token is the create revision of this record, known once it is stored.
+	Token Token `json:"-"`
+	// Gate is called by a Remediator last thing before each write that it
+	// sends, and a non-nil error means: do not send. Nil: nothing to check.
+	Gate func() error `json:"-"`
+}
+
+// InFlight reports whether the action's targets are locked by it.
+func (a *Action) InFlight() bool {
+	return a.Stage == Claimed || a.Stage == Started || a.Stage == Doubt
+}
+
+// Receipt is what a target answered to a write.
+type Receipt struct {
+	At      time.Time `json:"at"`
+	Version string    `json:"version,omitempty"` // resourceVersion or ETag after the write
+	Detail  string    `json:"detail,omitempty"`  // one plain line for people
+}
+
+// Phase is what a Probe knows of an action at its target.
+type Phase string
+
+// The phases.
+const (
+	NotStarted Phase = "not_started" // it is certain that there was no effect, and that there will be none unsealed
+	Running    Phase = "running"
+	Succeeded  Phase = "done"
+	Fell       Phase = "failed" // it is certain that it failed
+	InDoubt    Phase = "unknown"
+)
+
+// Progress is the answer of a Probe.
+type Progress struct {
+	Phase   Phase
+	Receipt Receipt
+	Reason  string
+}

@@ -1,0 +1,106 @@
+package signalbox
+
+import "time"
+
+// Facts is the volatile part of the world: the freshest readings, forecasts
+// and the health of sources. It is lost at a restart and gathered again. The
+// engine's loop owns it; it is not safe for concurrent use.
+type Facts struct {
+	readings  map[string]map[string]*Reading // detector, series
+	subjects  map[Key]map[string]*Reading    // ReadingKey(detector, subject), series
+	forecasts map[string]*Forecast           // Step.Hash
+	// KillFile says why the local kill file stops all remediation; empty: it
+	// is not there.
+	KillFile string
+}
+
+// NewFacts returns no facts: everything is Unknown.
+func NewFacts() *Facts {
+	return &Facts{
+		readings:  map[string]map[string]*Reading{},
+		subjects:  map[Key]map[string]*Reading{},
+		forecasts: map[string]*Forecast{},
+	}
+}
+
+// ReadingKey names the readings of a detector on a subject, for Reads.
+func ReadingKey(detector, subject string) Key {
+	return Key("fact/reading/" + KeyPart(detector) + "/" + KeyPart(subject))
+}
+
+// ForecastKey names the forecast of a step, for Reads.
+func ForecastKey(stepHash string) Key { return Key("fact/forecast/" + stepHash) }
+
+// KillFileKey names the local kill file, for Reads.
+const KillFileKey Key = "fact/killfile"
+
+// Put takes a reading in, unless the one that it has is newer, and returns the
+// key that changed.
+func (f *Facts) Put(r *Reading) Key {
+	k := ReadingKey(r.Detector, r.Subject)
+	series := r.Series + "\x00" + r.Episode
+	if old := f.readings[r.Detector][series]; old != nil {
+		if old.At.After(r.At) {
+			return k
+		}
+		if old.Subject != r.Subject {
+			f.drop(old, series)
+		}
+	}
+	if f.readings[r.Detector] == nil {
+		f.readings[r.Detector] = map[string]*Reading{}
+	}
+	if f.subjects[k] == nil {
+		f.subjects[k] = map[string]*Reading{}
+	}
+	f.readings[r.Detector][series], f.subjects[k][series] = r, r
+	return k
+}
+
+// Drop forgets a series: it ended, or its detector is gone.
+func (f *Facts) Drop(detector, series, episode string) {
+	key := series + "\x00" + episode
+	if r := f.readings[detector][key]; r != nil {
+		f.drop(r, key)
+		delete(f.readings[detector], key)
+	}
+}
+
+func (f *Facts) drop(r *Reading, series string) {
+	k := ReadingKey(r.Detector, r.Subject)
+	delete(f.subjects[k], series)
+	if len(f.subjects[k]) == 0 {
+		delete(f.subjects, k)
+	}
+}
+
+// Reading returns the freshest reading of a series; nil: none, so Unknown.
+func (f *Facts) Reading(detector, series, episode string) *Reading {
+	return f.readings[detector][series+"\x00"+episode]
+}
+
+// Subject calls yield with the freshest reading of each series of a detector
+// on a subject, in no order.
+func (f *Facts) Subject(detector, subject string, yield func(*Reading)) {
+	for _, r := range f.subjects[ReadingKey(detector, subject)] {
+		yield(r)
+	}
+}
+
+// PutForecast takes a forecast in and returns the key that changed.
+func (f *Facts) PutForecast(stepHash string, fc *Forecast) Key {
+	f.forecasts[stepHash] = fc
+	return ForecastKey(stepHash)
+}
+
+// Forecast returns the newest forecast of a step; nil: none.
+func (f *Facts) Forecast(stepHash string) *Forecast { return f.forecasts[stepHash] }
+
+// DropForecasts forgets the forecasts made before t.
+func (f *Facts) DropForecasts(t time.Time) {
+	for h, fc := range f.forecasts {
+		if fc.At.Before(t) {
+			delete(f.forecasts, h)
+		}
+	}
+}

@@ -1,0 +1,114 @@
+package signalbox
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// IncidentID names one illness of one series: 16 hexadecimal digits.
+type IncidentID string
+
+// NewIncidentID derives the id. Where the source counts episodes (alerts) it
+// follows from what the source says, so that a doubled or late message finds
+// the same incident; otherwise the onset tells one episode from the next.
+func NewIncidentID(r Reading) IncidentID {
+	episode := r.Episode
+	if episode == "" {
+		episode = r.OnsetAt.UTC().Format(time.RFC3339Nano)
+	}
+	return IncidentID(digest(r.Detector, r.Series, episode)[:16])
+}
+
+// DedupKey is the pager's key of a reading's incident. It does not depend on
+// the store, so that a page sent while the store is gone is the same incident
+// afterwards. At most 255 bytes, as PagerDuty's Events API v2 asks.
+func DedupKey(r Reading) string {
+	return "signalbox-" + digest(r.Detector, r.Series, r.Episode)[:40]
+}
+
+func digest(parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		fmt.Fprintf(h, "%d:%s", len(p), p)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// End is how an incident ended. Every alert that was acknowledged to its
+// sender reaches exactly one.
+type End string
+
+// The ends of an incident; empty while it is open.
+const (
+	Open       End = ""
+	Acted      End = "acted"      // an action helped, and the breach is gone
+	Suppressed End = "suppressed" // a silence or inhibition of its source, or gone before anything was started
+	Expired    End = "expired"    // its detector is gone from the configuration
+	Failed     End = "failed"     // actions did not help; the breach went away later
+	Escalated  End = "escalated"  // its owner was paged, and the breach is gone
+)
+
+// Incident is one illness, from its onset to its end. It is durable.
+type Incident struct {
+	ID       IncidentID `json:"id"`
+	DedupKey string     `json:"dedup_key"`
+	// Reading is the edge that was recorded last; fresher readings, which are
+	// not durable, are in Facts.
+	Reading   Reading   `json:"reading"`
+	Owner     string    `json:"owner"`
+	OnsetAt   time.Time `json:"onset_at"`
+	OpenedAt  time.Time `json:"opened_at"`
+	WellAt    time.Time `json:"well_at,omitzero"`    // last seen well before the onset; zero: never
+	ClearAt   time.Time `json:"clear_at,omitzero"`   // since when it is Clear; zero while it is not
+	ClosedAt  time.Time `json:"closed_at,omitzero"`  // zero while it is open
+	UnknownAt time.Time `json:"unknown_at,omitzero"` // since when it is Unknown; zero while it is not
+
+	// Plan is the runbook under way, whole, so that it outlives the policy
+	// that made it. Next is the index of the step to take next.
+	Plan    *Plan      `json:"plan,omitempty"`
+	Next    int        `json:"next,omitempty"`
+	Actions []ActionID `json:"actions,omitempty"` // in the order in which they were claimed
+	Outcome Outcome    `json:"outcome,omitempty"` // of the last action
+	// GaveUp says why automation has stopped on this incident; a person has it.
+	GaveUp string `json:"gave_up,omitempty"`
+
+	Page      string `json:"page,omitempty"`       // key of the page that its owner got
+	PageAfter string `json:"page_after,omitempty"` // reason of the page
+
+	End       End    `json:"end,omitempty"`
+	EndReason string `json:"end_reason,omitempty"`
+
+	// Decided is the signature of the decision that was journaled last.
+	Decided string `json:"decided,omitempty"`
+}
+
+// Closed reports whether the incident has reached its end.
+func (i *Incident) Closed() bool { return i.End != Open }
+
+// Target is what an action touches, as one canonical line, for example
+// "configmap core/core-env DB_READONLY_ENDPOINT". Locks, cooldowns and budgets
+// hold on it whatever policy asks.
+type Target string
+
+// Key returns the target as the last part of a store key: escaped, so that no
+// label or name can reach into another key.
+func (t Target) Key() string { return KeyPart(string(t)) }
+
+// KeyPart escapes s for use as one part of a store key: bytes other than
+// letters, digits, '.', '_' and '-' become %XX, and so does a leading dot.
+func KeyPart(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_', c == '-', c == '.' && i > 0:
+			b.WriteByte(c)
+		default:
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}

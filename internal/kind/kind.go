@@ -1,0 +1,118 @@
+// Package kind holds what the tables of kinds are made of: how a kind of
+// source, detector, switch or step tells the configuration which keys it
+// takes, checks them, and is built. A kind's folder imports it; it knows no
+// kind itself.
+//
+// Settings are plain structs with `yaml` and `json` tags of the same names, a
+// `jsonschema` tag where a rule can be said there, and a doc comment on each
+// field, which becomes the description in the JSON Schema. A key that no field
+// names is refused.
+package kind
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"time"
+
+	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/track"
+)
+
+// Fail reports one violated rule: the path below the settings' own mapping
+// ("breach.above"), the rule in plain words, and the value that was found.
+type Fail func(path, rule string, value any)
+
+// Settings is what the configuration says to one kind. Validate is called once
+// all keys are decoded into it; it does no I/O and reports every violation.
+type Settings interface {
+	Validate(fail Fail)
+}
+
+// Env is what the daemon gives to what it builds.
+type Env struct {
+	Log   *slog.Logger
+	Now   func() time.Time // wall time
+	Agent string           // User-Agent of all requests
+	// ConfigDir is where relative paths in the configuration begin.
+	ConfigDir string
+}
+
+// Source is one kind of source, as a line in the table of detectors.
+type Source struct {
+	Name string // "prometheus", as in `kind:`
+	// Settings returns new settings of the source with their defaults.
+	Settings func() Settings
+	// Detector returns new settings of a detector on such a source, with
+	// defaults, for the keys beyond those of Common; nil where it has none.
+	Detector func() DetectorSettings
+	// Open connects; it does no I/O that can block. The result implements
+	// signalbox.Source, signalbox.Receiver with signalbox.Completer, or, for a
+	// mere connection, none of them.
+	Open func(name string, s Settings, env Env) (any, error)
+	// Receives returns the path at which such a source takes webhooks; nil or
+	// "" where it takes none.
+	Receives func(s Settings) string
+}
+
+// Common is what every detector has, whatever its source.
+type Common struct {
+	Name         string
+	Source       string
+	Subject      Subject
+	Labels       []string // kept on its incidents; empty: all
+	Owner        string
+	Interval     time.Duration // between two rounds
+	UnknownAfter time.Duration // Unknown for longer is itself paged
+	Links        []signalbox.Link
+}
+
+// DetectorSettings is what the configuration says to one detector.
+type DetectorSettings interface {
+	Settings
+	// Build makes the detector and the timing of its edges. opened is what
+	// the source's Open returned.
+	Build(c Common, opened any) (signalbox.Detector, track.Timing, error)
+	// Unit is the unit of its value, for the type check of conditions.
+	Unit() signalbox.Unit
+}
+
+// Remediator is one kind of remediator: it throws switches, or takes steps that
+// need none.
+type Remediator struct {
+	Name    string // "endpoint", as in Step.Kind
+	Keyword string // "flip": the key of a runbook's step that asks for it
+	// Backends are the keys of a switch of which exactly one is given, each
+	// with new settings; nil where the kind needs no switch.
+	Backends map[string]func() Settings
+	// Spec resolves a switch (or, without Backends, an owner) into Step.Spec.
+	Spec func(in SpecInput) (json.RawMessage, error)
+	// Open makes the remediator. It may keep connections, and no state of
+	// actions.
+	Open func(env Env) (signalbox.Remediator, error)
+}
+
+// SpecInput is one switch as configured.
+type SpecInput struct {
+	Name      string
+	Backend   string
+	Settings  Settings
+	Positions map[string]string                                        // name to value
+	Source    func(name string) (kindName string, s Settings, ok bool) // a configured source, by its name
+	ConfigDir string
+}
+
+// Doer is an http.RoundTripper's user; *http.Client is one.
+type Doer interface {
+	Do(*http.Request) (*http.Response, error)
+}
+
+// Pager sends pages straight, by whatever the owner's settings say. Start of
+// the `page` remediator uses the same code.
+type Pager interface {
+	// Page sends one event about one page; body and key as in the record. It
+	// returns a *signalbox.RetryAfter where the pager asked to wait, a
+	// *signalbox.Failure where a retry can't help.
+	Page(ctx context.Context, owner string, key string, event signalbox.PageEvent, body signalbox.PageBody) error
+}

@@ -1,0 +1,104 @@
+package signalbox
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"time"
+)
+
+// Source answers questions. Ask does I/O and is shared by the detectors; it
+// returns one Answer a Question, in their order, each with its own error. It
+// honours ctx, is safe for concurrent use, and no error of it holds a secret.
+type Source interface {
+	Ask(ctx context.Context, qs []Question, at time.Time) []Answer
+}
+
+// History is a Source that can be asked about the past, for replay.
+type History interface {
+	Range(ctx context.Context, q Question, from, to time.Time, step time.Duration) iter.Seq2[Answer, error]
+}
+
+// Detector judges answers. It is pure and safe for concurrent use: the same
+// answers, earlier readings and moment give the same readings.
+type Detector interface {
+	Questions() []Question
+	// Judge returns one Reading a series. answers stand in the order of
+	// Questions. was holds the last readings by Series: a value between the
+	// clear and the breach threshold keeps its condition, and a series of was
+	// that is gone is returned as Unknown (or Clear, where presence of the
+	// rest proves it). When nothing can be said of any series it returns the
+	// Unknown readings of was and one with an empty Series.
+	Judge(answers []Answer, was map[string]Reading, at time.Time) []Reading
+}
+
+// Watcher is a source that pushes over a connection of ours. It returns when
+// ctx ends or the connection is lost; Batch.Synced follows each relist.
+type Watcher interface {
+	Watch(ctx context.Context, emit func(Batch) error) error
+}
+
+// Receiver is a source that posts to us. It does no I/O, so that it can be
+// fuzzed, and is safe for concurrent use.
+type Receiver interface {
+	// Verify authenticates the message by what it carries; nil where its door
+	// has done so already.
+	Verify(header http.Header, body []byte, at time.Time) error
+	Decode(header http.Header, body []byte, at time.Time) (Batch, error)
+}
+
+// Completer is a Receiver's source that can be asked for what a message left
+// out, and for its present state.
+type Completer interface {
+	// Present returns the whole present state as a Batch with Synced set.
+	Present(ctx context.Context, at time.Time) (Batch, error)
+}
+
+// Remediator does one kind of step. It is safe for concurrent use, keeps no
+// state between calls, and no error, receipt or forecast of it holds a secret.
+type Remediator interface {
+	// Preview only reads: what is there, what would be touched, and the step
+	// that takes it back. An error means that it could not be seen; what was
+	// seen and forbids the step is Forecast.Refused.
+	Preview(ctx context.Context, s Step) (Forecast, error)
+	// Start does the step, within ctx's deadline. It compares with
+	// a.Forecast, calls a.Gate last thing before each write, and is
+	// idempotent on a.ID. A *Failure says that there was surely no effect; any
+	// other error leaves doubt, and is settled by Probe.
+	Start(ctx context.Context, a Action) (Receipt, error)
+	// Probe says how far the action has come. It writes nothing.
+	Probe(ctx context.Context, a Action) (Progress, error)
+}
+
+// Sealer is a Remediator of class A: the successor of a process that may still
+// be about to write puts its own token on the target, so that the late write
+// is refused. It is idempotent.
+type Sealer interface {
+	Seal(ctx context.Context, a Action, t Token) error
+}
+
+// Failure is an error of Start after which there was surely no effect, and
+// there will be none.
+type Failure struct {
+	Reason string
+	Err    error
+}
+
+func (f *Failure) Error() string {
+	if f.Err == nil {
+		return f.Reason
+	}
+	return f.Reason + ": " + f.Err.Error()
+}
+
+func (f *Failure) Unwrap() error { return f.Err }
+
+// RetryAfter is an error that says when it may be tried again.
+type RetryAfter struct {
+	After time.Duration
+	Err   error
+}
+
+func (r *RetryAfter) Error() string { return r.Err.Error() }
+
+func (r *RetryAfter) Unwrap() error { return r.Err }
