@@ -54,6 +54,8 @@ type Source struct {
 	// Receives returns the path at which such a source takes webhooks; nil or
 	// "" where it takes none.
 	Receives func(s Settings) string
+	// Door returns who may post there; nil where it takes no webhooks.
+	Door func(s Settings) *Door
 }
 
 // Common is what every detector has, whatever its source.
@@ -86,18 +88,22 @@ type Remediator struct {
 	// Backends are the keys of a switch of which exactly one is given, each
 	// with new settings; nil where the kind needs no switch.
 	Backends map[string]func() Settings
-	// Spec resolves a switch (or, without Backends, an owner) into Step.Spec.
+	// Owner are the keys of an owner's block that say how the owner is
+	// reached, each with new settings; nil where the kind reaches nobody.
+	Owner map[string]func() Settings
+	// Spec resolves a switch, or for a kind with Owner an owner, into
+	// Step.Spec.
 	Spec func(in SpecInput) (json.RawMessage, error)
 	// Open makes the remediator. It may keep connections, and no state of
 	// actions.
 	Open func(env Env) (signalbox.Remediator, error)
 }
 
-// SpecInput is one switch as configured.
+// SpecInput is one switch, or one owner, as configured.
 type SpecInput struct {
 	Name      string
-	Backend   string
-	Settings  Settings
+	Backend   string                                                   // the key that was given, of Backends or Owner
+	Settings  Settings                                                 // of that key
 	Positions map[string]string                                        // name to value
 	Source    func(name string) (kindName string, s Settings, ok bool) // a configured source, by its name
 	ConfigDir string
@@ -108,11 +114,11 @@ type Doer interface {
 	Do(*http.Request) (*http.Response, error)
 }
 
-// Pager sends pages straight, by whatever the owner's settings say. Start of
-// the `page` remediator uses the same code.
+// Pager sends pages, by what an owner's Step.Spec says. The remediator that
+// reaches owners implements it; its Start uses the same code.
 type Pager interface {
-	// Page sends one event about one page; body and key as in the record. It
-	// returns a *signalbox.RetryAfter where the pager asked to wait, a
-	// *signalbox.Failure where a retry can't help.
-	Page(ctx context.Context, owner string, key string, event signalbox.PageEvent, body signalbox.PageBody) error
+	// Page sends one event of one page. It returns a *signalbox.RetryAfter
+	// where the pager asked to wait, and a *signalbox.Failure where a retry
+	// can't help.
+	Page(ctx context.Context, spec json.RawMessage, key string, event signalbox.PageEvent, body signalbox.PageBody) error
 }
