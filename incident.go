@@ -77,6 +77,8 @@ type Incident struct {
 
 	Page      string `json:"page,omitempty"`       // key of the page that its owner got
 	PageAfter string `json:"page_after,omitempty"` // reason of the page
+	// AlsoPaged are the keys of pages to others, by steps of its runbook.
+	AlsoPaged []string `json:"also_paged,omitempty"`
 
 	End       End    `json:"end,omitempty"`
 	EndReason string `json:"end_reason,omitempty"`

@@ -32,19 +32,22 @@ type Detector struct {
 	Name  string
 	Unit  signalbox.Unit // Seconds: a condition sees a duration, else a double
 	Owner string
-	// Fresh is the age of a sample beyond which a reading is not acted on.
+	// Fresh is the age of a sample beyond which a reading is not acted on; 0:
+	// the default, 2m.
 	Fresh time.Duration
 }
 
 // Policy is one policy, resolved.
 type Policy struct {
-	Name         string
-	On           []string          // detectors, by name
-	Match        map[string]string // labels that must be equal
-	When         string            // CEL over value, labels, subject, destination; empty: always
-	Autonomy     Autonomy
-	Runbook      []signalbox.Step // in order, with If and Health filled in
-	Verify       signalbox.Witness
+	Name     string
+	On       []string          // detectors, by name
+	Match    map[string]string // labels that must be equal
+	When     string            // CEL, see CheckWhen; empty: always
+	Autonomy Autonomy
+	// Runbook is in order, with If and Health filled in. A Health or Verify
+	// subject may name labels of the incident: "reads/{{cluster}}".
+	Runbook      []signalbox.Step
+	Verify       signalbox.Witness // zero: the incident's own series
 	VerifyWithin time.Duration
 	AfterHealthy time.Duration
 	Cooldown     time.Duration
@@ -62,6 +65,13 @@ type Config struct {
 	ForecastAge  time.Duration // how old a forecast may be when it is acted on; 0: the default, 15s
 	DefaultOwner string
 }
+
+// The defaults of Config.
+const (
+	defaultIneffective = 2
+	defaultForecastAge = 15 * time.Second
+	defaultFresh       = 2 * time.Minute
+)
 
 // World is a read-only view at one moment.
 type World struct {

@@ -1,0 +1,67 @@
+# Two targets do all the set-up on a fresh machine: `make run` and `make test`.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+GO ?= go
+VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/signalbox-test
+GOLANGCI := $(CACHE)/bin/golangci-lint
+GOLANGCI_VERSION := v2.15.0
+
+.PHONY: run test check lint build bench fuzz schema servers clean
+
+## run: the daemon with its embedded store, against the sandbox company; or CONFIG=dir for your own
+run:
+ifdef CONFIG
+	$(GO) build -o bin/signalbox ./cmd/signalbox
+	exec bin/signalbox --config "$(CONFIG)" --data "$(or $(DATA),data)"
+else
+	@echo "building (the first time takes a few minutes) …"
+	$(GO) build -o bin/signalbox ./cmd/signalbox
+	$(GO) build -o bin/sandbox ./cmd/sandbox
+	exec bin/sandbox --signalbox bin/signalbox
+endif
+
+## test: install or build what the tests need, then run all of them
+test: servers
+	$(GO) test -race -timeout 30m ./...
+
+## check: lint and unit tests, for the inner loop
+check: lint
+	$(GO) test -short -timeout 5m ./...
+
+## servers: Prometheus, Alertmanager and kube-apiserver for the tests, cached outside the tree
+servers:
+	$(GO) run ./test/servers/install
+
+## lint: golangci-lint, built once from its module
+lint: $(GOLANGCI)
+	$(GOLANGCI) run ./...
+
+$(GOLANGCI):
+	@echo "building golangci-lint $(GOLANGCI_VERSION) …"
+	GOBIN=$(dir $(GOLANGCI)) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+
+## build: both binaries, static and stripped
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/signalbox ./cmd/signalbox
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/signalboxctl ./cmd/signalboxctl
+
+## bench: the figures of bench/README.md
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./policy ./internal/journal ./internal/store/... ./detectors/alertmanager ./bench
+
+## fuzz: each fuzz target for FUZZTIME
+FUZZTIME ?= 30s
+fuzz:
+	@for pkg in $$($(GO) list ./...); do \
+	  for target in $$(cd "$$($(GO) list -f '{{.Dir}}' $$pkg)" && grep -ho 'func Fuzz[A-Za-z0-9_]*' *_test.go 2>/dev/null | cut -c6-); do \
+	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; done
+
+## schema: the JSON Schema of the configuration, from the Go types
+schema:
+	$(GO) generate ./internal/config
+
+clean:
+	rm -rf bin

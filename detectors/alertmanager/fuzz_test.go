@@ -1,0 +1,134 @@
+package alertmanager
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	signalbox "github.com/signalbox/signalbox"
+)
+
+// The library's decoder is the oracle: where a message is read, both see the
+// same strings.
+func FuzzReader(f *testing.F) {
+	f.Add([]byte(`{"a":["x","\u00e9\\ud83d\\ude00\\n\"",1.5e3,true,null,{"b":{}}],"c":-0}`))
+	f.Add([]byte(fixture(f, "two_alerts.json")))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		r, err := newReader(body)
+		if err != nil {
+			return
+		}
+		dec := json.NewDecoder(bytes.NewReader(body))
+		dec.UseNumber()
+		for {
+			want, err := dec.Token()
+			if err != nil {
+				break
+			}
+			got, err := r.next()
+			if err != nil || !same(got, want) {
+				t.Fatalf("got %+v and %v, want %v", got, err, want)
+			}
+		}
+		if _, err := r.next(); err == nil {
+			t.Fatal("more tokens than there are")
+		}
+	})
+}
+
+func same(got token, want json.Token) bool {
+	switch v := want.(type) {
+	case json.Delim:
+		return got.kind == byte(v)
+	case string:
+		return got.kind == '"' && got.text == v
+	case json.Number:
+		return got.kind == 0 && got.text == v.String()
+	case bool:
+		return got.kind == 't' && v || got.kind == 'f' && !v
+	}
+	return got.kind == 'n'
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(fixture(f, "two_alerts.json")))
+	f.Add([]byte(`{"version":"4","receiver":"r","status":"firing","alerts":[],"truncatedAlerts":3}`))
+	f.Add([]byte(`{"version":"4","receiver":"r","status":"firing","alerts":[{"status":"firing","labels":{"a":"\ud800"},"startsAt":"2026-03-01T10:00:00Z"}]}`))
+	f.Add([]byte(fixture(f, "present.json")))
+	src := opened(f, nil)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		b, err := src.Decode(nil, body, at)
+		if err != nil {
+			if len(b.Readings) != 0 {
+				t.Fatal("a refused message has readings")
+			}
+			return
+		}
+		for _, r := range b.Readings {
+			holds(t, r)
+		}
+		again, err := src.Decode(nil, body, at)
+		x, _ := json.Marshal(b)
+		y, _ := json.Marshal(again)
+		if err != nil || !bytes.Equal(x, y) {
+			t.Fatal("the same message is read in two ways")
+		}
+	})
+}
+
+// holds checks what every delivered reading has.
+func holds(t *testing.T, r signalbox.Reading) {
+	t.Helper()
+	switch {
+	case len(r.Series) != 16 || r.Episode == "" || len(r.Labels) == 0 || r.Confirmed:
+		t.Fatalf("identity: %+v", r)
+	case r.Condition != signalbox.Breached && r.Condition != signalbox.Clear:
+		t.Fatalf("condition: %+v", r)
+	case r.OnsetAt.After(at.Add(24*time.Hour)) || r.OnsetAt.IsZero() || r.EndedAt.IsZero() != (r.Condition == signalbox.Breached):
+		t.Fatalf("times: %+v", r)
+	case len(r.Summary) > mostSummary || r.Summary != plain(r.Summary, mostSummary):
+		t.Fatalf("summary: %q", r.Summary)
+	}
+	if _, err := time.Parse(time.RFC3339Nano, r.Episode); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := json.Marshal(r); err != nil {
+		t.Fatal(err)
+	}
+	if own, ok := opened(t, nil).Fallback("o").Select(r); !ok || own.Subject == "" {
+		t.Fatalf("dropped: %+v", r)
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	for _, n := range []int{1, 100, 1000} {
+		b.Run(fmt.Sprintf("alerts=%d", n), func(b *testing.B) {
+			body, src := group(n), opened(b, nil)
+			b.ReportAllocs()
+			b.SetBytes(int64(len(body)))
+			for b.Loop() {
+				if _, err := src.Decode(nil, body, at); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// group is a message of n alerts of the usual size.
+func group(n int) []byte {
+	var b bytes.Buffer
+	b.WriteString(`{"receiver":"signalbox","status":"firing","alerts":[`)
+	for i := range n {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, `{"status":"firing","labels":{"alertname":"HighLatency","cluster":"eu-1","instance":"10.0.%d.%d:9100","job":"node","namespace":"core","severity":"critical"},`+
+			`"annotations":{"summary":"p99 latency of instance %d is 1.2s","description":"It has been above 1s for 5 minutes.","runbook_url":"https://runbooks.example/latency"},`+
+			`"startsAt":"2026-03-01T10:00:00.123456789Z","endsAt":"0001-01-01T00:00:00Z","generatorURL":"http://prometheus:9090/graph?g0.expr=x\u0026g0.tab=1"}`, i/256, i%256, i)
+	}
+	b.WriteString(`],"groupLabels":{"alertname":"HighLatency"},"commonLabels":{"alertname":"HighLatency"},"commonAnnotations":{},"externalURL":"http://alertmanager:9093","version":"4","groupKey":"{}:{}","truncatedAlerts":0}`)
+	return b.Bytes()
+}

@@ -1,0 +1,237 @@
+package prometheus
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/prometheus/common/model"
+
+	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/detectors/threshold"
+	"github.com/signalbox/signalbox/internal/kind"
+)
+
+// detector implements signalbox.Detector. It is immutable.
+type detector struct {
+	common    kind.Common
+	unit      signalbox.Unit
+	limits    threshold.Limits
+	origin    string
+	maxAge    time.Duration
+	value     *query
+	presence  *query // nil: there is none
+	questions []signalbox.Question
+	index     map[string]int // of a question's text in questions
+	needed    int            // the questions of value; those of presence alone follow
+}
+
+func (d *detector) Questions() []signalbox.Question { return slices.Clone(d.questions) }
+
+// round is one judgement under way.
+type round struct {
+	*detector
+	answers []signalbox.Answer
+	was     map[string]signalbox.Reading
+	at      time.Time
+	proof   []signalbox.Sample // of presence, fresh
+	proofAt []time.Time        // the sample time of each
+	noProof string             // why there is none
+}
+
+func (d *detector) Judge(answers []signalbox.Answer, was map[string]signalbox.Reading, at time.Time) []signalbox.Reading {
+	r := &round{detector: d, answers: answers, was: was, at: at}
+	if len(answers) != len(d.questions) {
+		return r.nothing(fmt.Sprintf("%d answers came to %d questions", len(answers), len(d.questions)))
+	}
+	for _, a := range answers[:d.needed] {
+		if why := faulty(a); why != "" {
+			return r.nothing(why)
+		}
+	}
+	r.prove()
+	found, ages := r.answer(d.value.text), newAges(d.value.selectors, r.answer)
+	readings := make([]signalbox.Reading, 0, len(found.Samples)+len(was))
+	there := make(map[string]bool, len(found.Samples))
+	for _, s := range found.Samples {
+		id := seriesID(s.Labels)
+		if !there[id] {
+			there[id] = true
+			readings = append(readings, r.series(id, s, ages))
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(was)) {
+		if !there[id] {
+			readings = append(readings, r.gone(was[id]))
+		}
+	}
+	if len(found.Samples) == 0 && len(r.proof) == 0 {
+		readings = append(readings, r.whole("the query's answer is empty, and "+r.noProof))
+	}
+	return readings
+}
+
+func (r *round) answer(text string) signalbox.Answer { return r.answers[r.index[text]] }
+
+// faulty says why nothing can be read from an answer; "" when it can.
+func faulty(a signalbox.Answer) string {
+	switch {
+	case a.Err != nil:
+		return a.Err.Error()
+	case len(a.Warnings) > 0:
+		return "the answer may be partial: " + a.Warnings[0]
+	}
+	return ""
+}
+
+// prove gathers the fresh proof that what is watched is there.
+func (r *round) prove() {
+	if r.presence == nil {
+		r.noProof = "no presence query proves that what is watched is there"
+		return
+	}
+	for _, text := range append([]string{r.presence.text}, r.presence.questions()...) {
+		if why := faulty(r.answer(text)); why != "" {
+			r.noProof = "its presence is unknown: " + why
+			return
+		}
+	}
+	r.noProof = "presence is not proved"
+	ages := newAges(r.presence.selectors, r.answer)
+	for _, s := range r.answer(r.presence.text).Samples {
+		m, ok := ages.behind(s.Labels)
+		if why := r.stale(m, ok); why != "" {
+			r.noProof = "presence is not proved: " + why
+			continue
+		}
+		if s.Value != 0 && !math.IsNaN(s.Value) && !math.IsInf(s.Value, 0) {
+			r.proof, r.proofAt = append(r.proof, s), append(r.proofAt, m.oldest)
+		}
+	}
+}
+
+// stale says why the samples behind a result prove nothing; "" when they do.
+func (r *round) stale(m moments, ok bool) string {
+	switch {
+	case !ok:
+		return "no present sample stands behind the value"
+	case m.newest.After(r.at.Add(futureSlack)):
+		return fmt.Sprintf("a sample behind it is %s in the future", m.newest.Sub(r.at).Round(time.Second))
+	case r.at.Sub(m.oldest) > r.maxAge:
+		return fmt.Sprintf("a sample behind it is %s old, and at most %s is fresh", r.at.Sub(m.oldest).Round(time.Second), r.maxAge)
+	}
+	return ""
+}
+
+// series judges one series of the answer.
+func (r *round) series(id string, s signalbox.Sample, ages *ages) signalbox.Reading {
+	subject, missing := r.common.Subject.Expand(s.Labels)
+	out := r.reading(id, subject, r.labels(s.Labels))
+	m, ok := ages.behind(s.Labels)
+	if ok {
+		out.SampleAt = m.oldest
+	}
+	why := r.stale(m, ok)
+	if missing != "" {
+		why = "the label " + missing + ", which its subject is made of, is missing or empty"
+	}
+	if why != "" {
+		return unknown(out, why)
+	}
+	condition, why := r.limits.Judge(s.Value, r.was[id].Condition)
+	if condition == signalbox.Unknown {
+		return unknown(out, why)
+	}
+	out.Condition, out.Value, out.HasValue = condition, signalbox.Float(s.Value), true
+	out.Summary = subject + ": " + kind.Format(s.Value, r.unit) + ", " + why
+	return out
+}
+
+// gone judges a series that is known and not in the answer: well, where what
+// is watched is proved to be there, and otherwise Unknown.
+func (r *round) gone(was signalbox.Reading) signalbox.Reading {
+	out := r.reading(was.Series, was.Subject, was.Labels)
+	out.SampleAt = was.SampleAt
+	for i, p := range r.proof {
+		if agree(p.Labels, was.Labels) {
+			out.Condition, out.SampleAt, out.EndedAt = signalbox.Clear, r.proofAt[i], r.at
+			out.Summary = was.Subject + ": gone, and what is watched is proved to be there"
+			return out
+		}
+	}
+	why := "the series is gone, and " + r.noProof
+	if len(r.proof) > 0 {
+		why = "the series is gone, and presence is proved for others only"
+	}
+	return unknown(out, why)
+}
+
+// agree reports whether two label sets have no label with two values.
+func agree(a, b map[string]string) bool {
+	for n, v := range a {
+		if w, shared := b[n]; shared && n != model.MetricNameLabel && v != w {
+			return false
+		}
+	}
+	return true
+}
+
+// nothing is what is said when nothing can be said of any series.
+func (r *round) nothing(why string) []signalbox.Reading {
+	readings := make([]signalbox.Reading, 0, len(r.was)+1)
+	for _, id := range slices.Sorted(maps.Keys(r.was)) {
+		w := r.was[id]
+		out := r.reading(id, w.Subject, w.Labels)
+		out.SampleAt = w.SampleAt
+		readings = append(readings, unknown(out, why))
+	}
+	return append(readings, r.whole(why))
+}
+
+// whole is the reading of the detector itself, which has no series.
+func (r *round) whole(why string) signalbox.Reading {
+	return unknown(r.reading("", r.common.Name, nil), why)
+}
+
+func (r *round) reading(series, subject string, labels map[string]string) signalbox.Reading {
+	return signalbox.Reading{
+		Detector: r.common.Name, Series: series, Subject: subject, Labels: labels,
+		Unit: r.unit, Threshold: r.limits.Breach.String(), Window: r.value.window, At: r.at,
+		Origin: r.origin, Confirmed: true, Owner: r.common.Owner, Links: r.common.Links,
+	}
+}
+
+func unknown(r signalbox.Reading, why string) signalbox.Reading {
+	r.Condition, r.Reason, r.Summary = signalbox.Unknown, why, r.Subject+": unknown, "+why
+	return r
+}
+
+// labels keeps those that the configuration lists; all, where it lists none.
+func (d *detector) labels(all map[string]string) map[string]string {
+	if len(d.common.Labels) == 0 {
+		kept := maps.Clone(all)
+		delete(kept, model.MetricNameLabel)
+		return kept
+	}
+	kept := make(map[string]string, len(d.common.Labels))
+	for _, n := range d.common.Labels {
+		if v, ok := all[n]; ok {
+			kept[n] = v
+		}
+	}
+	return kept
+}
+
+// seriesID is a stable hash of all labels, so that two series that share a
+// subject, or the labels that are kept, stay two.
+func seriesID(labels map[string]string) string {
+	h := sha256.New()
+	for _, n := range slices.Sorted(maps.Keys(labels)) {
+		fmt.Fprintf(h, "%d:%s%d:%s", len(n), n, len(labels[n]), labels[n])
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}

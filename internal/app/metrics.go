@@ -1,0 +1,33 @@
+package app
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// metrics are the daemon's own, beside those of its rooms.
+type metrics struct {
+	webhooks        *prometheus.CounterVec
+	reloadGood      prometheus.Gauge
+	reloadAt        prometheus.Gauge
+	heartbeatErrors prometheus.Counter
+	heartbeatLast   prometheus.Gauge
+}
+
+// webhookResults are how a webhook can end.
+var webhookResults = []string{"taken", "unknown_path", "method", "credential", "shape", "cut", "incomplete", "fault"}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		webhooks:        prometheus.NewCounterVec(prometheus.CounterOpts{Name: "signalbox_webhooks_total", Help: "Webhooks, by how they ended."}, []string{"result"}),
+		reloadGood:      prometheus.NewGauge(prometheus.GaugeOpts{Name: "signalbox_config_last_reload_successful", Help: "1 when the last reload was accepted."}),
+		reloadAt:        prometheus.NewGauge(prometheus.GaugeOpts{Name: "signalbox_config_last_reload_success_timestamp_seconds", Help: "Time of the last accepted configuration."}),
+		heartbeatErrors: prometheus.NewCounter(prometheus.CounterOpts{Name: "signalbox_heartbeat_errors_total", Help: "Outbound heartbeats that failed."}),
+		heartbeatLast:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "signalbox_heartbeat_last_success_timestamp_seconds", Help: "Time of the last outbound heartbeat that was accepted."}),
+	}
+	for _, r := range webhookResults {
+		m.webhooks.WithLabelValues(r)
+	}
+	m.reloadGood.Set(1)
+	reg.MustRegister(m.webhooks, m.reloadGood, m.reloadAt, m.heartbeatErrors, m.heartbeatLast)
+	return m
+}
+
+func (m *metrics) webhook(result string) { m.webhooks.WithLabelValues(result).Inc() }

@@ -1,0 +1,79 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	sdkresource "go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// heartbeat tells the outside that this daemon works: while it leads, or
+// stands by with its store in order, a request is sent every interval; its
+// absence is what is noticed there.
+func (d *daemon) heartbeat(ctx context.Context) {
+	client := &http.Client{Timeout: 10 * time.Second}
+	t := time.NewTimer(0)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+		hb := d.current().config.Heartbeat
+		if hb.URL == "" {
+			t.Reset(10 * time.Second)
+			continue
+		}
+		t.Reset(hb.Interval.Std())
+		if !d.engine.Leading() {
+			continue
+		}
+		if err := beatOnce(ctx, client, hb.URL); err != nil {
+			d.metrics.heartbeatErrors.Inc()
+			d.log.Warn("heartbeat", "error", err)
+			continue
+		}
+		d.metrics.heartbeatLast.Set(float64(d.options.Now().UnixMilli()) / 1e3)
+	}
+}
+
+func beatOnce(ctx context.Context, client *http.Client, url string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, http.NoBody)
+	if err != nil {
+		return fmt.Errorf("heartbeat.url is not usable")
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return stripURL(err)
+	}
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
+	if resp.StatusCode/100 != 2 {
+		return fmt.Errorf("answered %s", resp.Status)
+	}
+	return nil
+}
+
+// tracing returns a tracer that exports over OTLP, and what ends it; nil where
+// none is configured.
+func tracing(ctx context.Context, endpoint, env, replica string) (trace.Tracer, func(context.Context) error, error) {
+	if endpoint == "" {
+		return nil, func(context.Context) error { return nil }, nil
+	}
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(endpoint+"/v1/traces"))
+	if err != nil {
+		return nil, nil, fmt.Errorf("tracing.endpoint: %w", err)
+	}
+	resource := sdkresource.NewSchemaless(attribute.String("service.name", "signalbox"), attribute.String("service.instance.id", replica),
+		attribute.String("env", env), attribute.String("deployment.environment.name", env))
+	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(resource))
+	return provider.Tracer("signalbox"), provider.Shutdown, nil
+}

@@ -1,0 +1,138 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/kind"
+)
+
+// receiver is one source that posts to us.
+type receiver struct {
+	source   string
+	path     string
+	door     *kind.Door
+	take     signalbox.Receiver
+	complete signalbox.Completer // nil: can't be asked
+	assign   func(signalbox.Batch) signalbox.Batch
+}
+
+// maxBody bounds a webhook's body: Alertmanager's are far smaller.
+const maxBody = 16 << 20
+
+// webhooks serves the receivers' paths of the configuration in force.
+func (d *daemon) webhooks() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The raw path: an escaped slash names no receiver.
+		rec := d.current().receivers[r.URL.EscapedPath()]
+		if rec == nil {
+			d.metrics.webhook("unknown_path")
+			http.NotFound(w, r)
+			return
+		}
+		status, err := d.receive(rec, r)
+		if err != nil {
+			d.log.Warn("webhook refused", "source", rec.source, "status", status, "from", r.RemoteAddr, "error", err)
+			http.Error(w, err.Error(), status)
+			return
+		}
+		w.WriteHeader(status)
+	})
+}
+
+// receive takes one webhook in. 2xx only once it is durable; a fault of ours
+// is 503, which its sender tries again.
+func (d *daemon) receive(rec *receiver, r *http.Request) (int, error) {
+	if r.Method != http.MethodPost {
+		return d.refused("method", http.StatusMethodNotAllowed, errors.New("only POST is taken here"))
+	}
+	if err := rec.door.Check(r); err != nil {
+		if errors.Is(err, kind.ErrNoSecret) {
+			return d.refused("fault", http.StatusServiceUnavailable, err)
+		}
+		return d.refused("credential", http.StatusUnauthorized, err)
+	}
+	if ct := r.Header.Get("Content-Type"); ct != "" && !strings.HasPrefix(ct, "application/json") {
+		return d.refused("shape", http.StatusUnsupportedMediaType, fmt.Errorf("content type must be application/json, got %q", ct))
+	}
+	if r.Header.Get("Content-Encoding") != "" {
+		return d.refused("shape", http.StatusUnsupportedMediaType, errors.New("no content encoding is taken"))
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return d.refused("shape", http.StatusRequestEntityTooLarge, fmt.Errorf("body is over %d bytes", maxBody))
+	}
+	if err != nil {
+		return d.refused("cut", http.StatusBadRequest, errors.New("the body was cut off"))
+	}
+	now := d.options.Now()
+	if err := rec.take.Verify(r.Header, body, now); err != nil {
+		return d.refused("credential", http.StatusUnauthorized, err)
+	}
+	batch, err := rec.take.Decode(r.Header, body, now)
+	if err != nil {
+		return d.refused("shape", http.StatusBadRequest, err)
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
+	defer cancel()
+	return d.accept(ctx, rec, batch)
+}
+
+// accept completes a batch that left something out, and makes it durable.
+func (d *daemon) accept(ctx context.Context, rec *receiver, batch signalbox.Batch) (int, error) {
+	if batch.Incomplete != "" {
+		if rec.complete == nil {
+			return d.refused("incomplete", http.StatusServiceUnavailable, errors.New(batch.Incomplete))
+		}
+		whole, err := rec.complete.Present(ctx, d.options.Now())
+		if err != nil {
+			return d.refused("incomplete", http.StatusServiceUnavailable, fmt.Errorf("%s, and the rest can't be read: %w", batch.Incomplete, err))
+		}
+		batch.Readings, batch.Incomplete = append(batch.Readings, whole.Readings...), ""
+	}
+	if err := d.engine.Receive(ctx, rec.assign(batch)); err != nil {
+		return d.refused("fault", http.StatusServiceUnavailable, fmt.Errorf("not recorded: %w", err))
+	}
+	d.metrics.webhook("taken")
+	return http.StatusOK, nil
+}
+
+func (d *daemon) refused(why string, status int, err error) (int, error) {
+	d.metrics.webhook(why)
+	return status, err
+}
+
+// reconcile reads a source's whole present state from time to time.
+func (d *daemon) reconcile(ctx context.Context, rec *receiver, every time.Duration) {
+	t := time.NewTicker(every)
+	defer t.Stop()
+	for {
+		d.reconcileOnce(ctx, rec)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (d *daemon) reconcileOnce(ctx context.Context, rec *receiver) {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	at := d.options.Now()
+	batch, err := rec.complete.Present(ctx, at)
+	if err == nil {
+		batch.Source = rec.source
+		err = d.engine.Reconcile(ctx, rec.assign(batch))
+	}
+	if err != nil {
+		d.log.Warn("reconcile", "source", rec.source, "error", err)
+	}
+	d.sourceHealth(ctx, rec, at, err)
+}

@@ -1,0 +1,51 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/signalbox/signalbox/internal/kind"
+)
+
+// tables are the kinds, by the words with which the configuration asks for
+// them.
+type tables struct {
+	sources  map[string]kind.Source
+	backends map[string]kind.Remediator // by key of a switch
+	reaches  map[string]kind.Remediator // by key of an owner
+	keywords map[string]kind.Remediator // by key of a step
+}
+
+// newTables refuses two kinds that take the same word: a fault of the program.
+func newTables(k Kinds) (tables, error) {
+	t := tables{
+		sources: map[string]kind.Source{}, backends: map[string]kind.Remediator{},
+		reaches: map[string]kind.Remediator{}, keywords: map[string]kind.Remediator{},
+	}
+	var err error
+	for _, s := range k.Sources {
+		err = put(err, t.sources, s.Name, s)
+	}
+	for _, r := range k.Remediators {
+		err = put(err, t.keywords, r.Keyword, r)
+		for _, key := range slices.Sorted(maps.Keys(r.Backends)) {
+			err = put(err, t.backends, key, r)
+		}
+		for _, key := range slices.Sorted(maps.Keys(r.Owner)) {
+			err = put(err, t.reaches, key, r)
+		}
+	}
+	return t, err
+}
+
+func put[K any](err error, m map[string]K, word string, k K) error {
+	if _, twice := m[word]; twice && err == nil {
+		err = fmt.Errorf("config: two kinds take the word %q", word)
+	}
+	m[word] = k
+	return err
+}
+
+// words are the keys of a table in order.
+func words[K any](m map[string]K) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,162 @@
+package ctl
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/engine"
+	"github.com/signalbox/signalbox/internal/kind"
+)
+
+// plain makes text from outside safe for a terminal: what is not printable is
+// shown, never sent.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '·'
+	}, s)
+}
+
+func (t *tool) status(ctx context.Context, args []string) error {
+	if len(args) > 0 {
+		return &usageError{"status takes no arguments"}
+	}
+	var st engine.Status
+	if err := t.ask(ctx, http.MethodGet, "/api/v1/status", nil, &st); err != nil || t.json {
+		return err
+	}
+	w := tabwriter.NewWriter(t.Out, 0, 8, 2, ' ', 0)
+	defer w.Flush()
+	leading := "leads, its store answers"
+	if !st.Leading {
+		leading = "does NOT lead, or has no store: nothing is remediated"
+	}
+	fmt.Fprintf(w, "daemon\t%s\nconfiguration\t%s\n", leading, plain(st.Config.Hash))
+	if st.KillFile != "" {
+		fmt.Fprintf(w, "killed\t%s\n", plain(st.KillFile))
+	}
+	if k := st.Controls.Killed; k != nil {
+		fmt.Fprintf(w, "killed\tby %s: %s\n", plain(k.Who), plain(k.Reason))
+	}
+	for _, p := range st.Controls.Pauses {
+		until := "until resumed"
+		if !p.Until.IsZero() {
+			until = "until " + p.Until.Format(time.RFC3339)
+		}
+		fmt.Fprintf(w, "paused\t%s %s, by %s: %s\n", plain(p.Scope), until, plain(p.Who), plain(p.Reason))
+	}
+	for _, s := range st.Stopped {
+		fmt.Fprintf(w, "stopped\t%s: actions did not help; signalboxctl release '%s'\n", plain(string(s)), plain(string(s)))
+	}
+	showThrown(w, st.Thrown)
+	fmt.Fprintf(w, "pages owed\t%d\nincidents\t%d\n", st.Owed, len(st.Incidents))
+	for _, inc := range st.Incidents {
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\n", inc.ID, plain(inc.Reading.Subject), inc.Reading.Condition, inc.Verdict, plain(why(inc.Because)))
+	}
+	return nil
+}
+
+func showThrown(w io.Writer, thrown []signalbox.Thrown) {
+	for _, th := range thrown {
+		fmt.Fprintf(w, "thrown\t%s\n\tby hand: %s\n", plain(th.What), plain(th.ByHand))
+	}
+}
+
+// why tells the reasons that hold, or the last one.
+func why(rs []signalbox.Reason) string {
+	var held []string
+	for _, r := range rs {
+		if !r.Passed {
+			held = append(held, r.Guard+": "+r.Detail)
+		}
+	}
+	if len(held) == 0 && len(rs) > 0 {
+		last := rs[len(rs)-1]
+		held = append(held, last.Guard+": "+last.Detail)
+	}
+	return strings.Join(held, "; ")
+}
+
+func (t *tool) explain(ctx context.Context, args []string) error {
+	if len(args) != 1 {
+		return &usageError{"explain takes one incident"}
+	}
+	var x engine.Explanation
+	if err := t.ask(ctx, http.MethodGet, incidentPath(args[0]), nil, &x); err != nil || t.json {
+		return err
+	}
+	inc, r := x.Incident, x.Incident.Reading
+	fmt.Fprintf(t.Out, "incident %s: %s, owner %s\n", inc.ID, plain(r.Subject), plain(inc.Owner))
+	fmt.Fprintf(t.Out, "  detector %s, %s since %s", plain(r.Detector), r.Condition, inc.OnsetAt.Format(time.RFC3339))
+	if r.HasValue {
+		fmt.Fprintf(t.Out, ", %s against %s", kind.Format(float64(r.Value), r.Unit), plain(r.Threshold))
+	}
+	fmt.Fprintln(t.Out)
+	if inc.Closed() {
+		fmt.Fprintf(t.Out, "  ended %s: %s\n", inc.End, plain(inc.EndReason))
+	}
+	if d := x.Decision; d != nil {
+		fmt.Fprintf(t.Out, "now: %s\n", d.Verdict)
+		showReasons(t.Out, d.Because)
+		for _, s := range d.Shadow {
+			fmt.Fprintf(t.Out, "policy %s only watches; it would say %s\n", plain(s.Policy), s.Verdict)
+			showReasons(t.Out, s.Because)
+		}
+	}
+	for _, a := range x.Actions {
+		fmt.Fprintf(t.Out, "action %s: %s to %s: %s %s %s\n", a.ID, plain(a.Step.Name), plain(a.Step.To), a.Stage, a.Outcome, plain(a.Reason))
+	}
+	fmt.Fprintln(t.Out, "journal:")
+	for _, e := range x.Entries {
+		fmt.Fprintf(t.Out, "  %s  %-18s %s\n", e.At.Format("15:04:05.000"), e.Kind, plain(gist(e.Data)))
+	}
+	return nil
+}
+
+func showReasons(w io.Writer, rs []signalbox.Reason) {
+	for _, r := range rs {
+		mark := "passed"
+		if !r.Passed {
+			mark = "HELD"
+		}
+		fmt.Fprintf(w, "  %-7s %-14s %s\n", mark, r.Guard, plain(r.Detail))
+	}
+}
+
+// gist shortens an entry's data to what a line can hold.
+func gist(data json.RawMessage) string {
+	var d struct {
+		Verdict signalbox.Verdict
+		Outcome signalbox.Outcome
+		Because []signalbox.Reason
+		Step    *signalbox.Step
+		Phase   signalbox.Phase
+		Receipt signalbox.Receipt
+		Says    string
+		Why     string
+	}
+	if json.Unmarshal(data, &d) != nil {
+		return string(data)
+	}
+	parts := []string{string(d.Verdict), string(d.Outcome), string(d.Phase), d.Receipt.Detail, d.Says, d.Why, why(d.Because)}
+	if d.Step != nil {
+		parts = append(parts, d.Step.Name+" to "+d.Step.To)
+	}
+	var kept []string
+	for _, p := range parts {
+		if p != "" {
+			kept = append(kept, p)
+		}
+	}
+	return strings.Join(kept, ", ")
+}

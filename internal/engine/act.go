@@ -1,0 +1,322 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/journal"
+)
+
+// confirmation says that the evidence for a step was asked for again: nothing
+// is claimed on what was seen some time ago.
+type confirmation struct {
+	step string // its hash
+	at   time.Time
+}
+
+// confirmedFor is how long a confirmation serves.
+const confirmedFor = 10 * time.Second
+
+// ask gathers, freshly, what a decision about a step needs: the readings of
+// its detectors and the step's forecast. Its answers make the incident due.
+func (l *loop) ask(d *signalbox.Decision) {
+	if l.asking[d.Incident] || d.Step == nil {
+		return
+	}
+	l.asking[d.Incident] = true
+	set, step, id, at := l.set(), *d.Step, d.Incident, l.now()
+	inc := l.state.Incidents[id]
+	detectors := []string{inc.Reading.Detector}
+	for _, w := range step.Health {
+		detectors = append(detectors, w.Detector)
+	}
+	ctx, cancel := context.WithTimeout(l.auth.ctx, l.e.timing.Confirm)
+	go func() {
+		defer cancel()
+		// What could not be asked becomes Unknown by itself: the round that
+		// failed says so. Its error is told, and the decision sees the facts.
+		if err := set.Ask(ctx, detectors); err != nil {
+			l.e.o.Log.Warn("asking again", "incident", id, "error", err)
+		}
+		fc, err := l.e.preview(ctx, set, step)
+		l.e.post(context.WithoutCancel(ctx), func(l *loop) {
+			delete(l.asking, id)
+			if err != nil {
+				fc = signalbox.Forecast{Refused: "can't be previewed: " + err.Error()}
+				l.e.o.Log.Warn("preview", "incident", id, "step", step.Name, "to", step.To, "error", err)
+			}
+			fc.At = l.now()
+			l.confirmed[id] = confirmation{step: step.Hash(), at: at}
+			l.touch(l.facts.PutForecast(step.Hash(), &fc))
+			l.touchIncident(id)
+			l.facts.DropForecasts(l.now().Add(-10 * time.Minute))
+		})
+	}()
+}
+
+func (e *Engine) preview(ctx context.Context, set *Set, s signalbox.Step) (signalbox.Forecast, error) {
+	r := set.Remediators[s.Kind]
+	if r == nil {
+		return signalbox.Forecast{}, fmt.Errorf("no remediator of kind %q", s.Kind)
+	}
+	return r.Preview(ctx, s)
+}
+
+// act claims the step of an Act or Undo, once its evidence was asked for again
+// since it was first wanted.
+func (l *loop) act(d *signalbox.Decision, now time.Time) {
+	if l.auth == nil || l.stopping {
+		return
+	}
+	if d.Step.Kind == pageKind {
+		l.pageStep(d, now)
+		return
+	}
+	c, ok := l.confirmed[d.Incident]
+	if !ok || c.step != d.Step.Hash() || now.Sub(c.at) > confirmedFor || c.at.After(now) {
+		l.ask(d)
+		return
+	}
+	delete(l.confirmed, d.Incident)
+	a, ok := l.claim(d, now)
+	if !ok {
+		return
+	}
+	l.e.o.Log.Info("claimed", "action", a.ID, "incident", a.Incident, "step", a.Step.Name, "to", a.Step.To,
+		"found", a.Forecast.Position, "undoes", a.Undoes, "token", a.Token)
+	l.start(a)
+}
+
+// claim writes the intent: in one transaction that holds only while nothing
+// that the decision read has changed, the action with its undo, the locks on
+// its targets, and what it spends.
+func (l *loop) claim(d *signalbox.Decision, now time.Time) (*signalbox.Action, bool) {
+	w := &write{}
+	inc := l.incident(w, d.Incident)
+	id := signalbox.ActionID(fmt.Sprintf("%s-%d", d.Incident, len(inc.Actions)+1))
+	a := l.action(w, id)
+	*a = signalbox.Action{ID: id, Incident: d.Incident, Step: *d.Step, Undoes: d.Takes, Stage: signalbox.Claimed, Attempts: 1, ClaimedAt: now}
+	if fc := l.facts.Forecast(d.Step.Hash()); fc != nil {
+		a.Forecast = *fc
+	}
+	if d.Plan != nil {
+		a.Policy, a.Index = d.Plan.Policy, d.Next
+		inc.Plan = d.Plan
+	} else if inc.Plan != nil {
+		a.Policy = inc.Plan.Policy
+	}
+	inc.Actions = append(append([]signalbox.ActionID(nil), inc.Actions...), id)
+	inc.Outcome = ""
+	if a.Undoes != "" {
+		l.carriedOut(w, d.Incident)
+	}
+	for _, t := range a.Forecast.Targets {
+		ts := l.target(w, t)
+		ts.Holder, ts.Last = id, id
+		if a.Undoes == "" {
+			ts.Acted = spend(ts.Acted, now)
+		}
+	}
+	if a.Undoes == "" && len(a.Forecast.Targets) > 0 {
+		for _, scope := range scopes(a.Policy) {
+			w.put(journal.PutSpend(&signalbox.Spend{Scope: scope, Times: spend(l.spent(scope), now)}))
+		}
+	}
+	w.require(l.state, storeKeys(d.Reads)...)
+	w.entry(journal.Intent, d.Incident, id, a)
+	if !l.commit(w) {
+		return nil, false
+	}
+	l.e.metrics.actions[signalbox.Claimed].Inc()
+	return l.state.Actions[id], true
+}
+
+// carriedOut takes a person's word off the controls, once it is acted on.
+func (l *loop) carriedOut(w *write, id signalbox.IncidentID) {
+	mine := func(c signalbox.Control) bool {
+		return c.Kind == signalbox.TakeBack && c.Scope == "incident/"+string(id)
+	}
+	if !slices.ContainsFunc(l.state.Controls.Words, mine) {
+		return
+	}
+	next := l.state.Controls
+	next.Words = slices.DeleteFunc(slices.Clone(next.Words), mine)
+	w.put(journal.PutControls(next))
+}
+
+func scopes(policy string) []string { return []string{"all", "policy/" + policy} }
+
+func (l *loop) spent(scope string) []time.Time {
+	if s := l.state.Budgets[scope]; s != nil {
+		return s.Times
+	}
+	return nil
+}
+
+// longestWindow is how long a spend is remembered.
+const longestWindow = 31 * 24 * time.Hour
+
+// spend adds a moment, and forgets those before the longest window. A moment
+// that is later than now (the clock went back) still counts.
+func spend(times []time.Time, now time.Time) []time.Time {
+	kept := make([]time.Time, 0, len(times)+1)
+	for _, t := range times {
+		if now.Sub(t) < longestWindow {
+			kept = append(kept, t)
+		}
+	}
+	return append(kept, now)
+}
+
+// refund takes back what an action spent that surely had no effect.
+func refund(times []time.Time, at time.Time) []time.Time {
+	kept := make([]time.Time, 0, len(times))
+	for _, t := range times {
+		if !t.Equal(at) {
+			kept = append(kept, t)
+		}
+	}
+	return kept
+}
+
+// storeKeys are those of the keys that are the store's, not facts.
+func storeKeys(keys []signalbox.Key) []signalbox.Key {
+	var out []signalbox.Key
+	seen := map[signalbox.Key]bool{}
+	for _, k := range keys {
+		if len(k) > 5 && k[:5] == "fact/" || seen[k] {
+			continue
+		}
+		seen[k] = true
+		out = append(out, k)
+	}
+	return out
+}
+
+// start sends a claimed action, in a goroutine of its own.
+func (l *loop) start(a *signalbox.Action) {
+	l.running[a.ID] = true
+	auth, set, act := l.auth, l.set(), *a
+	act.Gate = l.e.gate(auth, &act, l.ownerOfAction(a))
+	go func() {
+		ctx, cancel := context.WithTimeout(auth.ctx, l.e.timing.Start)
+		defer cancel()
+		ctx, span := l.e.span(ctx, "signalbox.action", &act)
+		receipt, err := l.e.startOnce(ctx, set, act)
+		var p signalbox.Progress
+		switch failure := (*signalbox.Failure)(nil); {
+		case err == nil:
+			p = l.e.probe(ctx, set, act)
+			if p.Phase == signalbox.Succeeded && p.Receipt.At.IsZero() {
+				p.Receipt = receipt
+			}
+		case errors.As(err, &failure):
+			p = signalbox.Progress{Phase: signalbox.Fell, Reason: failure.Error()}
+		default:
+			p = signalbox.Progress{Phase: signalbox.InDoubt, Reason: err.Error()}
+		}
+		endSpan(span, p)
+		l.e.post(context.WithoutCancel(ctx), func(l *loop) { l.progressed(auth, act.ID, p) })
+	}()
+}
+
+func (e *Engine) startOnce(ctx context.Context, set *Set, a signalbox.Action) (signalbox.Receipt, error) {
+	r := set.Remediators[a.Step.Kind]
+	if r == nil {
+		return signalbox.Receipt{}, &signalbox.Failure{Reason: fmt.Sprintf("no remediator of kind %q", a.Step.Kind)}
+	}
+	if err := a.Gate(); err != nil {
+		return signalbox.Receipt{}, &signalbox.Failure{Reason: "not started", Err: err}
+	}
+	return r.Start(ctx, a)
+}
+
+func (e *Engine) probe(ctx context.Context, set *Set, a signalbox.Action) signalbox.Progress {
+	r := set.Remediators[a.Step.Kind]
+	if r == nil {
+		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: fmt.Sprintf("no remediator of kind %q", a.Step.Kind)}
+	}
+	p, err := r.Probe(ctx, a)
+	if err != nil {
+		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: "can't be probed: " + err.Error()}
+	}
+	return p
+}
+
+// gate is what is checked last thing before each write to a target: the lease,
+// the kill file, and the controls as the store has them at that moment.
+func (e *Engine) gate(auth *authority, a *signalbox.Action, owner string) func() error {
+	return func() error {
+		if err := context.Cause(auth.ctx); err != nil {
+			return fmt.Errorf("the term is over: %w", err)
+		}
+		if reason := killFileReason(e.o.KillFile); reason != "" {
+			return errors.New(reason)
+		}
+		ctx, cancel := context.WithTimeout(auth.ctx, time.Second)
+		defer cancel()
+		controls, err := e.o.Journal.Controls(ctx)
+		if err != nil {
+			return fmt.Errorf("the controls can't be read: %w", err)
+		}
+		if held := heldBy(controls, a, owner, e.o.Now()); held != "" {
+			return errors.New(held)
+		}
+		if !time.Now().Before(auth.lead.Deadline()) { //nolint:forbidigo // the lease's deadline is in this process's own time
+			return errors.New("the lease's deadline has passed")
+		}
+		return nil
+	}
+}
+
+// heldBy tells which control stops an action; empty: none.
+func heldBy(c signalbox.Controls, a *signalbox.Action, owner string, now time.Time) string {
+	if c.Killed != nil {
+		return "killed by " + c.Killed.Who
+	}
+	for _, p := range c.Pauses {
+		if !p.Until.IsZero() && !now.Before(p.Until) {
+			continue
+		}
+		hit := p.Scope == "all" || p.Scope == "policy/"+a.Policy || p.Scope == "owner/"+owner
+		for _, t := range a.Forecast.Targets {
+			hit = hit || p.Scope == "target/"+string(t)
+		}
+		if hit {
+			return fmt.Sprintf("paused (%s) by %s", p.Scope, p.Who)
+		}
+	}
+	return ""
+}
+
+// pageKind is the kind of the steps that page: they go through the outbox of
+// pages and nothing holds them back.
+const pageKind = "page"
+
+func paging(a *signalbox.Action) bool { return a.Step.Kind == pageKind }
+
+func (e *Engine) span(ctx context.Context, name string, a *signalbox.Action) (context.Context, trace.Span) {
+	if e.o.Tracer == nil {
+		return ctx, trace.SpanFromContext(context.Background()) //nolint:forbidigo // an empty span
+	}
+	return e.o.Tracer.Start(ctx, name, trace.WithAttributes(
+		attribute.String("env", e.o.Env), attribute.String("trace.flow_id", string(a.Incident)),
+		attribute.String("signalbox.action", string(a.ID)), attribute.String("signalbox.step", a.Step.Name),
+		attribute.String("signalbox.to", a.Step.To), attribute.String("signalbox.policy", a.Policy)))
+}
+
+func endSpan(span trace.Span, p signalbox.Progress) {
+	span.SetAttributes(attribute.String("signalbox.phase", string(p.Phase)))
+	if p.Phase != signalbox.Succeeded {
+		span.SetStatus(codes.Error, p.Reason)
+	}
+	span.End()
+}

@@ -1,0 +1,194 @@
+package engine
+
+import (
+	"time"
+
+	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/journal"
+	"github.com/signalbox/signalbox/policy"
+)
+
+// round is how many incidents one call of Decide is given at the most, so that
+// mail is not kept waiting by a storm.
+const round = 256
+
+// touch makes due what read the key.
+func (l *loop) touch(k signalbox.Key) {
+	for id := range l.index.readers[k] {
+		l.due.add(id)
+	}
+}
+
+func (l *loop) touchIncident(id signalbox.IncidentID) {
+	if inc := l.state.Incidents[id]; inc != nil && !inc.Closed() {
+		l.due.add(id)
+	}
+}
+
+// decide takes the decisions that are due, and carries each out.
+func (l *loop) decide() {
+	for rounds := 0; l.auth != nil && rounds < 64; rounds++ {
+		now := l.now()
+		ids := l.due.pop(now, round)
+		if len(ids) == 0 {
+			return
+		}
+		w := &policy.World{State: l.state, Facts: l.facts, Now: now}
+		begun := time.Now() //nolint:forbidigo // measures, decides nothing
+		decisions := l.set().Handbook.Decide(w, ids)
+		l.e.metrics.decideSeconds.Observe(time.Since(begun).Seconds())
+		for i := range decisions {
+			if l.auth == nil {
+				return
+			}
+			l.carryOut(&decisions[i], now)
+		}
+	}
+}
+
+// carryOut does what one decision asks.
+func (l *loop) carryOut(d *signalbox.Decision, now time.Time) {
+	inc := l.state.Incidents[d.Incident]
+	if inc == nil || inc.Closed() {
+		return
+	}
+	l.last[d.Incident] = d
+	l.index.read(d.Incident, d.Reads)
+	l.due.schedule(d.Incident, d.Until)
+	l.e.metrics.decisions[d.Verdict].Inc()
+	switch d.Verdict {
+	case signalbox.Preview:
+		l.ask(d)
+	case signalbox.Act, signalbox.Undo:
+		l.note(d)
+		l.act(d, now)
+	case signalbox.Settle:
+		l.settle(d, now)
+	case signalbox.Resolve:
+		l.resolve(d, now)
+	case signalbox.Hold, signalbox.Verify, signalbox.Escalate:
+		l.note(d)
+	}
+}
+
+// note journals a decision when it differs from the one before it, with the
+// page that it asks for.
+func (l *loop) note(d *signalbox.Decision) {
+	sig := d.Signature()
+	old := l.state.Incidents[d.Incident]
+	if old == nil || old.Decided == sig {
+		return
+	}
+	w := &write{}
+	inc := l.incident(w, d.Incident)
+	inc.Decided = sig
+	if d.GaveUp != "" {
+		inc.GaveUp = d.GaveUp
+	}
+	w.entry(journal.Decision, d.Incident, d.Takes, decided{d, l.facts.Reading(inc.Reading.Detector, inc.Reading.Series, inc.Reading.Episode)})
+	if d.Page != nil {
+		l.wantPage(w, inc, *d.Page)
+	}
+	l.e.o.Log.Info("decided", "incident", d.Incident, "subject", inc.Reading.Subject, "verdict", d.Verdict, "because", blocking(d))
+	if l.commit(w) {
+		l.last[d.Incident] = d
+	}
+}
+
+// decided is what the journal keeps of a decision: with the reading that it
+// used.
+type decided struct {
+	*signalbox.Decision
+	Reading *signalbox.Reading `json:"reading,omitempty"`
+}
+
+// blocking tells the reasons that held a decision, or all when none did.
+func blocking(d *signalbox.Decision) string {
+	var held, all string
+	for _, r := range d.Because {
+		text := r.Guard + ": " + r.Detail
+		if all != "" {
+			all += "; "
+		}
+		all += text
+		if r.Passed {
+			continue
+		}
+		if held != "" {
+			held += "; "
+		}
+		held += text
+	}
+	if held != "" {
+		return held
+	}
+	return all
+}
+
+// reconfigured puts the set's configuration on record: since when each policy
+// may act, and what ended because its detector is gone.
+func (l *loop) reconfigured() {
+	if l.auth == nil {
+		return
+	}
+	set, now := l.set(), l.now()
+	w := &write{}
+	for name, hash := range set.Policies {
+		if p := l.state.Policies[name]; p == nil || p.Hash != hash {
+			w.put(journal.PutPolicy(&signalbox.PolicyState{Name: name, Hash: hash, ActivatedAt: now}))
+		}
+		if len(w.others) >= chunk {
+			l.commit(w)
+			w = &write{}
+		}
+	}
+	for name := range l.state.Policies {
+		if _, ok := set.Policies[name]; !ok && len(w.deletes) < chunk {
+			w.deletes = append(w.deletes, signalbox.PolicyKey(name))
+		}
+	}
+	if l.state.Active.Hash != set.Hash {
+		w.put(journal.PutActive(signalbox.ActiveConfig{Hash: set.Hash, Seq: l.state.Active.Seq + 1, At: now}))
+	}
+	if len(w.others)+len(w.deletes) > 0 {
+		w.entry(journal.Config, "", "", map[string]any{"hash": set.Hash, "policies": set.Policies})
+		if !l.commit(w) {
+			return
+		}
+	}
+	l.expire(now)
+	for id := range l.state.Incidents {
+		l.touchIncident(id)
+	}
+}
+
+// expire ends the incidents whose detector the configuration no longer has,
+// unless something of theirs is in flight or stands.
+func (l *loop) expire(now time.Time) {
+	for id, inc := range l.state.Incidents {
+		if inc.Closed() || l.isDetector(inc.Reading.Detector) || l.busy(inc) || l.stands(inc) {
+			continue
+		}
+		l.resolve(&signalbox.Decision{
+			Incident: id, Verdict: signalbox.Resolve, End: signalbox.Expired,
+			Because: []signalbox.Reason{{Guard: "detector", Detail: "the configuration no longer has " + inc.Reading.Detector}},
+		}, now)
+		if l.auth == nil {
+			return
+		}
+	}
+}
+
+func (l *loop) isDetector(name string) bool {
+	_, ok := l.set().Detectors[name]
+	return ok
+}
+
+func (l *loop) busy(inc *signalbox.Incident) bool {
+	for _, id := range inc.Actions {
+		if a := l.state.Actions[id]; a != nil && a.InFlight() {
+			return true
+		}
+	}
+	return false
+}

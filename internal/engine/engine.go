@@ -1,0 +1,227 @@
+// Package engine is the loop: it records what is seen, decides, claims, acts,
+// verifies, and pages.
+//
+// # Who does what
+//
+// One goroutine, the loop, owns the world (State and Facts) and alone changes
+// it. Everything that waits (asking, previewing, starting, probing, paging)
+// runs in a goroutine of its own and mails a closure back to the loop.
+//
+//	poll round, webhook --> intake.go   edges, durable in the inbox
+//	inbox               --> incident.go incidents
+//	what changed        --> decide.go   policy.Decide for those that read it
+//	Act, Undo           --> act.go      ask again, claim in one Txn, start
+//	doubt, restart      --> follow.go   seal, probe, settle the doubt
+//	Settle, Resolve     --> settle.go   what came of it
+//	pages               --> pages.go    an outbox, sent until it is accepted
+//	no store            --> direct.go   pages straight from the configuration
+//
+// # Terms
+//
+// The engine works in terms: a term begins when this process leads and has
+// read the whole state, and ends when the lease is lost or the store fails.
+// Between terms nothing is decided or started; readings are still taken in,
+// and what is ill is paged straight. A term that ends forgets its State: the
+// store is the truth, and the next term reads it again and first settles what
+// was in flight.
+//
+// # What must be durable before what
+//
+// An edge before a webhook's 2xx. The intent, with what was found and its
+// undo, before Start. A page's record before it is sent. The settled outcome
+// before the next decision. Each is one transaction with its journal entry,
+// under the leader's fence.
+package engine
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+
+	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/journal"
+	"github.com/signalbox/signalbox/internal/kind"
+	"github.com/signalbox/signalbox/internal/store"
+	"github.com/signalbox/signalbox/policy"
+)
+
+// Options is what an Engine is made of. All fields but Tracer and Timing are
+// needed.
+type Options struct {
+	Store      store.Store
+	Journal    *journal.Journal
+	Replica    string           // this process's stable name
+	Now        func() time.Time // wall time: the only clock of the decisions
+	KillFile   string           // path; while it exists nothing is started
+	Log        *slog.Logger
+	Registerer prometheus.Registerer
+	Tracer     trace.Tracer // nil: none
+	Env        string       // `env` of the traces
+	Timing     Timing
+}
+
+// Timing bounds what the engine waits for. Zero fields take the default.
+type Timing struct {
+	Confirm    time.Duration // asking again before a claim; 10s
+	Start      time.Duration // one Start; 10s, and never past the lease
+	Doubt      time.Duration // in doubt for longer is paged; 2m
+	StoreGone  time.Duration // without the store for longer: what is ill is paged straight; 5s
+	StorePage  time.Duration // … for longer: the store itself is paged; 30s
+	GroupWait  time.Duration // a group's page gathers for so long; 3s
+	Tombstone  time.Duration // a closed incident is remembered for so long; 1h
+	Beat       time.Duration // between two heartbeats in the store; 10s
+	Retry      time.Duration // first pause after a failure, doubling to 32 times; 500ms
+	KeepInLine int           // journal entries kept in the store when older ones are archived; 10,000
+}
+
+func (t Timing) withDefaults() Timing {
+	or := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	or(&t.Confirm, 10*time.Second)
+	or(&t.Start, 10*time.Second)
+	or(&t.Doubt, 2*time.Minute)
+	or(&t.StoreGone, 5*time.Second)
+	or(&t.StorePage, 30*time.Second)
+	or(&t.GroupWait, 3*time.Second)
+	or(&t.Tombstone, time.Hour)
+	or(&t.Beat, 10*time.Second)
+	or(&t.Retry, 500*time.Millisecond)
+	if t.KeepInLine == 0 {
+		t.KeepInLine = 10_000
+	}
+	return t
+}
+
+// Set is what one configuration gives to the engine. It is read-only, and
+// replaced whole at a reload.
+type Set struct {
+	Hash         string
+	Handbook     *policy.Handbook
+	Policies     map[string]string         // name to content hash
+	Detectors    map[string]Detector       // by name
+	Owners       map[string]signalbox.Step // an owner's page step, by name
+	Primary      map[string]string         // who an owner's primary is, for people
+	DefaultOwner string
+	Remediators  map[string]signalbox.Remediator // by kind
+	Pager        kind.Pager
+	// Ask asks the named detectors' questions now, and returns when their
+	// readings have been given to Observe. Detectors that are not polled are
+	// passed over.
+	Ask func(ctx context.Context, detectors []string) error
+}
+
+// Detector is what the engine must know of a detector.
+type Detector struct {
+	Source string
+	Owner  string
+	Polled bool
+}
+
+// Engine is the daemon's core. Its methods are safe for concurrent use.
+type Engine struct {
+	o       Options
+	timing  Timing
+	mail    chan func(*loop)
+	set     atomic.Pointer[Set]
+	term    atomic.Pointer[authority] // nil between terms
+	restore chan Restored             // of the first term, once
+	metrics *metrics
+	done    chan struct{} // the loop has ended
+}
+
+// ErrNoTerm says that this process does not lead, or has no store: nothing can
+// be decided or controlled through it now.
+var ErrNoTerm = errors.New("the store is not available, or another replica leads")
+
+// New returns an engine for the given set. Nothing runs before Run.
+func New(o Options, set *Set) *Engine {
+	e := &Engine{
+		o: o, timing: o.Timing.withDefaults(),
+		mail: make(chan func(*loop), 256), restore: make(chan Restored, 1),
+		metrics: newMetrics(o.Registerer), done: make(chan struct{}),
+	}
+	e.set.Store(set)
+	return e
+}
+
+// Run works until ctx ends; then it starts nothing new, waits for what is in
+// flight (at most Timing.Start), and gives the leadership back. It returns nil.
+func (e *Engine) Run(ctx context.Context) error {
+	leading := make(chan struct{})
+	leadCtx, stopLeading := context.WithCancel(context.WithoutCancel(ctx))
+	go func() {
+		defer close(leading)
+		e.lead(leadCtx)
+	}()
+	newLoop(e).run(ctx)
+	stopLeading()
+	<-leading
+	return nil
+}
+
+// Restored is what the store knew at the first term: what is open, and when
+// each detector's last good round was.
+type Restored struct {
+	Open []signalbox.Reading
+	Good map[string]time.Time
+}
+
+// Restore returns what the first term restored, once; it waits for it until
+// ctx ends.
+func (e *Engine) Restore(ctx context.Context) (Restored, error) {
+	select {
+	case r := <-e.restore:
+		return r, nil
+	case <-ctx.Done():
+		return Restored{}, ctx.Err()
+	}
+}
+
+// Leading reports whether a term is under way: this process leads and its
+// store answers.
+func (e *Engine) Leading() bool { return e.term.Load() != nil }
+
+// post mails f to the loop; false when the loop has ended or ctx is done.
+func (e *Engine) post(ctx context.Context, f func(*loop)) bool {
+	select {
+	case e.mail <- f:
+		return true
+	case <-e.done:
+		return false
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// call runs f in the loop and waits for it.
+func (e *Engine) call(ctx context.Context, f func(*loop)) error {
+	ran := make(chan struct{})
+	if !e.post(ctx, func(l *loop) { defer close(ran); f(l) }) {
+		return errors.Join(ErrNoTerm, ctx.Err())
+	}
+	select {
+	case <-ran:
+		return nil
+	case <-e.done:
+		return ErrNoTerm
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Swap puts another configuration's set in force. Actions in flight keep their
+// plans.
+func (e *Engine) Swap(ctx context.Context, set *Set) error {
+	return e.call(ctx, func(l *loop) {
+		e.set.Store(set)
+		l.reconfigured()
+	})
+}

@@ -1,0 +1,230 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/journal"
+)
+
+// follow drives an action whose end is not known: work that goes on, or a
+// doubt after a crash or a lost answer. By its class:
+//
+//	A  seal the target with a newer token, then what is found there is final
+//	B  start again: the target knows the key
+//	C  wait out the target's greatest latency, then look
+//	D  only look; never send again
+//
+// fresh says that the doubt was just met (a restart, a lost answer): it is put
+// on record first, and that revision is the token of the seal.
+func (l *loop) follow(a *signalbox.Action, fresh bool) {
+	if l.running[a.ID] || l.auth == nil || l.stopping {
+		return
+	}
+	if fresh {
+		w := &write{}
+		next := l.action(w, a.ID)
+		if a.Stage != signalbox.Started {
+			next.Stage = signalbox.Doubt
+		}
+		next.Attempts++
+		w.entry(journal.Doubt, a.Incident, a.ID, a.Reason)
+		if !l.commit(w) {
+			return
+		}
+		l.e.metrics.actions[signalbox.Doubt].Inc()
+		a = l.state.Actions[a.ID]
+	}
+	l.running[a.ID] = true
+	auth, act := l.auth, *a
+	act.Gate = l.e.gate(auth, &act, l.ownerOfAction(a))
+	seal := signalbox.Token(l.state.Rev[signalbox.ActionKey(a.ID)])
+	go l.e.settleDoubt(auth, l.set(), act, seal)
+}
+
+// settleDoubt asks until something certain is known, or the term ends.
+func (e *Engine) settleDoubt(auth *authority, set *Set, a signalbox.Action, seal signalbox.Token) {
+	pause := e.timing.Retry
+	told := signalbox.Progress{}
+	begun := e.o.Now()
+	for auth.ctx.Err() == nil {
+		p := e.lookOnce(auth.ctx, set, a, seal, begun)
+		if p.Phase != signalbox.InDoubt && p.Phase != signalbox.Running {
+			told = p
+			break
+		}
+		if p.Phase != told.Phase || p.Reason != told.Reason {
+			told = p
+			e.post(auth.ctx, func(l *loop) { l.stillOpen(auth, a.ID, p) })
+		}
+		pause = e.wait(auth.ctx, pause)
+	}
+	e.post(context.WithoutCancel(auth.ctx), func(l *loop) { l.progressed(auth, a.ID, told) })
+}
+
+// lookOnce does one round of what the action's class allows.
+func (e *Engine) lookOnce(ctx context.Context, set *Set, a signalbox.Action, seal signalbox.Token, begun time.Time) signalbox.Progress {
+	ctx, cancel := context.WithTimeout(ctx, e.timing.Start)
+	defer cancel()
+	inDoubt := func(err error) signalbox.Progress {
+		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: err.Error()}
+	}
+	switch class := a.Forecast.Class; {
+	case class == signalbox.ClassB:
+		receipt, err := e.startOnce(ctx, set, a)
+		if err != nil {
+			return inDoubt(err)
+		}
+		return signalbox.Progress{Phase: signalbox.Succeeded, Receipt: receipt}
+	case class == signalbox.ClassA && a.Stage != signalbox.Started:
+		sealer, ok := set.Remediators[a.Step.Kind].(signalbox.Sealer)
+		if !ok {
+			return signalbox.Progress{Phase: signalbox.InDoubt, Reason: "kind " + a.Step.Kind + " can't seal"}
+		}
+		if err := sealer.Seal(ctx, a, seal); err != nil {
+			return inDoubt(err)
+		}
+		a.Sealed = seal
+	case class == signalbox.ClassC:
+		if left := begun.Add(time.Duration(a.Forecast.Latency)).Sub(e.o.Now()); left > 0 {
+			return signalbox.Progress{Phase: signalbox.InDoubt, Reason: "waiting out the target's greatest latency, " + time.Duration(a.Forecast.Latency).String()}
+		}
+	}
+	return e.probe(ctx, set, a)
+}
+
+// stillOpen tells a doubt's reason, and pages once it lasts too long.
+func (l *loop) stillOpen(auth *authority, id signalbox.ActionID, p signalbox.Progress) {
+	if l.auth != auth || l.state.Actions[id] == nil {
+		return
+	}
+	l.e.o.Log.Warn("action is not settled", "action", id, "phase", p.Phase, "reason", p.Reason)
+	w := &write{}
+	a := l.action(w, id)
+	a.Reason = p.Reason
+	if p.Phase == signalbox.Running {
+		a.Stage = signalbox.Started
+	}
+	w.entry(journal.Doubt, a.Incident, id, p.Reason)
+	l.commit(w)
+}
+
+// overdue pages for actions that are in doubt for too long; their targets stay
+// locked.
+func (l *loop) overdue(now time.Time) {
+	for id, a := range l.state.Actions {
+		inc := l.state.Incidents[a.Incident]
+		if !a.InFlight() || inc == nil || now.Sub(a.ClaimedAt) < l.e.timing.Doubt || inc.GaveUp != "" {
+			continue
+		}
+		why := "action " + string(id) + " is in doubt since " + a.ClaimedAt.UTC().Format(time.TimeOnly) + ": " + a.Reason
+		w := &write{}
+		next := l.incident(w, a.Incident)
+		next.GaveUp = why
+		w.entry(journal.Doubt, a.Incident, id, why)
+		l.wantPage(w, next, signalbox.PageNote{Owner: inc.Owner, Why: why})
+		if !l.commit(w) {
+			return
+		}
+	}
+}
+
+// progressed takes in what is known of an action that a goroutine drove.
+func (l *loop) progressed(auth *authority, id signalbox.ActionID, p signalbox.Progress) {
+	delete(l.running, id)
+	if l.auth == nil {
+		return
+	}
+	a := l.state.Actions[id]
+	if a == nil || !a.InFlight() {
+		return
+	}
+	if l.auth != auth {
+		l.follow(a, true) // another term: what is known now must be looked up under its fence
+		return
+	}
+	switch p.Phase {
+	case signalbox.Succeeded:
+		l.finish(a, signalbox.Done, p)
+	case signalbox.Fell, signalbox.NotStarted:
+		l.finish(a, signalbox.Broken, p)
+	case signalbox.Running:
+		l.stillOpen(auth, id, p)
+		l.follow(l.state.Actions[id], false)
+	case signalbox.InDoubt:
+		w := &write{}
+		l.action(w, id).Reason = p.Reason
+		w.entry(journal.Doubt, a.Incident, id, p.Reason)
+		if l.commit(w) {
+			l.follow(l.state.Actions[id], true)
+		}
+	default:
+		l.follow(a, true)
+	}
+}
+
+// finish records an action's end: its targets are free, and an effect is
+// awaited or a spend given back.
+func (l *loop) finish(a *signalbox.Action, stage signalbox.Stage, p signalbox.Progress) {
+	w, now := &write{}, l.now()
+	next, inc := l.action(w, a.ID), l.incident(w, a.Incident)
+	next.Stage, next.Reason, next.EndedAt, next.Receipt = stage, p.Reason, now, p.Receipt
+	for _, t := range a.Forecast.Targets {
+		l.freed(w, next, l.target(w, t))
+	}
+	kind := journal.Receipt
+	switch {
+	case stage == signalbox.Broken:
+		kind = journal.NoEffect
+		l.giveBack(w, next)
+	case a.Undoes != "":
+		l.action(w, a.Undoes).Undone = a.ID
+	default:
+		inc.Next = a.Index + 1
+		if inc.Plan != nil {
+			next.VerifyBy = now.Add(inc.Plan.VerifyWithin)
+		}
+	}
+	w.entry(kind, a.Incident, a.ID, p)
+	l.e.metrics.actions[stage].Inc()
+	l.e.o.Log.Info("action ended", "action", a.ID, "incident", a.Incident, "stage", stage, "step", a.Step.Name, "to", a.Step.To,
+		"receipt", p.Receipt.Detail, "reason", p.Reason)
+	l.refreshPage(w, inc)
+	l.commit(w)
+}
+
+// freed unlocks a target, and notes what stands on it.
+func (l *loop) freed(w *write, a *signalbox.Action, t *signalbox.TargetState) {
+	if t.Holder == a.ID {
+		t.Holder = ""
+	}
+	switch {
+	case a.Stage != signalbox.Done:
+		t.Acted = refund(t.Acted, a.ClaimedAt)
+	case a.Undoes != "":
+		if t.Thrown == a.Undoes {
+			t.Thrown = ""
+		}
+		t.Token = a.Token
+	default:
+		t.Thrown, t.Token = a.ID, a.Token
+	}
+}
+
+// giveBack returns to the budgets what an action spent that had no effect.
+func (l *loop) giveBack(w *write, a *signalbox.Action) {
+	if a.Undoes != "" || len(a.Forecast.Targets) == 0 {
+		return
+	}
+	for _, scope := range scopes(a.Policy) {
+		w.put(journal.PutSpend(&signalbox.Spend{Scope: scope, Times: refund(l.spent(scope), a.ClaimedAt)}))
+	}
+}
+
+func (l *loop) ownerOfAction(a *signalbox.Action) string {
+	if inc := l.state.Incidents[a.Incident]; inc != nil {
+		return inc.Owner
+	}
+	return ""
+}

@@ -1,0 +1,165 @@
+package engine
+
+import (
+	"container/heap"
+	"strings"
+	"time"
+
+	signalbox "github.com/signalbox/signalbox"
+)
+
+// seriesKey names one episode of one series.
+type seriesKey struct{ detector, series, episode string }
+
+func keyOf(r *signalbox.Reading) seriesKey {
+	return seriesKey{r.Detector, r.Series, r.Episode}
+}
+
+// index finds incidents by what they are about and by what their decision
+// read.
+type index struct {
+	open    map[seriesKey]signalbox.IncidentID
+	newest  map[seriesKey]time.Time // onset of the newest episode, by detector and series
+	readers map[signalbox.Key]map[signalbox.IncidentID]struct{}
+	reads   map[signalbox.IncidentID][]signalbox.Key
+}
+
+func newIndex(s *signalbox.State) *index {
+	x := &index{
+		open: map[seriesKey]signalbox.IncidentID{}, newest: map[seriesKey]time.Time{},
+		readers: map[signalbox.Key]map[signalbox.IncidentID]struct{}{}, reads: map[signalbox.IncidentID][]signalbox.Key{},
+	}
+	for id, inc := range s.Incidents {
+		x.incident(inc, id)
+	}
+	return x
+}
+
+// incident takes in that an incident was put.
+func (x *index) incident(inc *signalbox.Incident, id signalbox.IncidentID) {
+	if inc == nil {
+		return
+	}
+	k := keyOf(&inc.Reading)
+	if !inc.Closed() {
+		x.open[k] = id
+	} else if x.open[k] == id {
+		delete(x.open, k)
+		x.read(id, nil)
+	}
+	series := seriesKey{detector: k.detector, series: k.series}
+	if inc.OnsetAt.After(x.newest[series]) {
+		x.newest[series] = inc.OnsetAt
+	}
+}
+
+// forget takes in that a key was deleted.
+func (x *index) forget(k signalbox.Key) {
+	if id, ok := strings.CutPrefix(string(k), signalbox.IncidentPrefix); ok {
+		x.read(signalbox.IncidentID(id), nil)
+	}
+}
+
+// read notes what the newest decision of an incident read.
+func (x *index) read(id signalbox.IncidentID, keys []signalbox.Key) {
+	for _, k := range x.reads[id] {
+		if set := x.readers[k]; set != nil {
+			delete(set, id)
+			if len(set) == 0 {
+				delete(x.readers, k)
+			}
+		}
+	}
+	if len(keys) == 0 {
+		delete(x.reads, id)
+		return
+	}
+	x.reads[id] = keys
+	for _, k := range keys {
+		if x.readers[k] == nil {
+			x.readers[k] = map[signalbox.IncidentID]struct{}{}
+		}
+		x.readers[k][id] = struct{}{}
+	}
+}
+
+// dueSet holds which incidents must be decided: now, or at a time.
+type dueSet struct {
+	now   map[signalbox.IncidentID]struct{}
+	at    map[signalbox.IncidentID]time.Time
+	times timeHeap
+}
+
+func newDueSet() *dueSet {
+	return &dueSet{now: map[signalbox.IncidentID]struct{}{}, at: map[signalbox.IncidentID]time.Time{}}
+}
+
+func (d *dueSet) clear() { *d = *newDueSet() }
+
+func (d *dueSet) add(id signalbox.IncidentID) { d.now[id] = struct{}{} }
+
+// schedule makes id due at t, instead of any time set before; zero: never.
+func (d *dueSet) schedule(id signalbox.IncidentID, t time.Time) {
+	if t.IsZero() {
+		delete(d.at, id)
+		return
+	}
+	if old, ok := d.at[id]; ok && old.Equal(t) {
+		return
+	}
+	d.at[id] = t
+	heap.Push(&d.times, timed{t, id})
+}
+
+// next is when something is due; false: nothing is.
+func (d *dueSet) next() (time.Time, bool) {
+	if len(d.now) > 0 {
+		return time.Time{}, true
+	}
+	for len(d.times) > 0 {
+		top := d.times[0]
+		if at, ok := d.at[top.id]; ok && at.Equal(top.at) {
+			return top.at, true
+		}
+		heap.Pop(&d.times)
+	}
+	return time.Time{}, false
+}
+
+// pop returns at most n incidents that are due by now.
+func (d *dueSet) pop(now time.Time, n int) []signalbox.IncidentID {
+	for len(d.times) > 0 && !d.times[0].at.After(now) {
+		top := heap.Pop(&d.times).(timed) //nolint:forcetypeassert // the heap holds nothing else
+		if at, ok := d.at[top.id]; ok && at.Equal(top.at) {
+			delete(d.at, top.id)
+			d.now[top.id] = struct{}{}
+		}
+	}
+	ids := make([]signalbox.IncidentID, 0, min(n, len(d.now)))
+	for id := range d.now {
+		if len(ids) == n {
+			break
+		}
+		ids = append(ids, id)
+		delete(d.now, id)
+	}
+	return ids
+}
+
+type timed struct {
+	at time.Time
+	id signalbox.IncidentID
+}
+
+type timeHeap []timed
+
+func (h timeHeap) Len() int           { return len(h) }
+func (h timeHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
+func (h timeHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *timeHeap) Push(x any)        { *h = append(*h, x.(timed)) } //nolint:forcetypeassert // only schedule pushes
+func (h *timeHeap) Pop() any {
+	old := *h
+	x := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return x
+}

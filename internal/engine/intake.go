@@ -1,0 +1,198 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/journal"
+	"github.com/signalbox/signalbox/internal/store"
+)
+
+// Observe takes in one round of a polled detector: readings are facts, edges
+// become durable. It does not wait for the store.
+func (e *Engine) Observe(ctx context.Context, detector string, at time.Time, good bool, readings, edges []signalbox.Reading) {
+	e.post(ctx, func(l *loop) {
+		if good && at.After(l.good[detector]) {
+			l.good[detector] = at
+		}
+		for i := range readings {
+			l.touch(l.facts.Put(&readings[i]))
+		}
+		if len(edges) > 0 {
+			l.hold(edges, false)
+			l.flushPending()
+		}
+	})
+}
+
+// Receive makes a webhook's readings durable before it returns nil. After an
+// error nothing may be acknowledged; what is ill is paged straight when the
+// store stays away.
+func (e *Engine) Receive(ctx context.Context, b signalbox.Batch) error {
+	if b.Incomplete != "" {
+		return fmt.Errorf("incomplete: %s", b.Incomplete)
+	}
+	_, err := e.o.Journal.PutInbox(ctx, b)
+	if err != nil {
+		e.metrics.refused.Add(float64(len(b.Readings)))
+		e.post(context.WithoutCancel(ctx), func(l *loop) { l.hold(b.Readings, true) })
+		return err
+	}
+	e.metrics.received.Add(float64(len(b.Readings)))
+	return nil
+}
+
+// Reconcile compares the whole present state of a source with the incidents:
+// what was lost on the way is recorded, what is gone is clear.
+func (e *Engine) Reconcile(ctx context.Context, b signalbox.Batch) error {
+	if !b.Synced || b.Incomplete != "" {
+		return fmt.Errorf("only a whole state can be reconciled with, got an incomplete one: %s", b.Incomplete)
+	}
+	return e.call(ctx, func(l *loop) {
+		if l.auth == nil {
+			return
+		}
+		if edges := l.differences(b); len(edges) > 0 {
+			l.hold(edges, false)
+			l.flushPending()
+		}
+	})
+}
+
+// differences returns the readings of a whole state that say something new.
+func (l *loop) differences(b signalbox.Batch) []signalbox.Reading {
+	var edges []signalbox.Reading
+	there := map[seriesKey]bool{}
+	for _, r := range b.Readings {
+		l.touch(l.facts.Put(&r))
+		there[keyOf(&r)] = true
+		inc := l.state.Incidents[l.index.open[keyOf(&r)]]
+		switch {
+		case inc == nil && r.Condition == signalbox.Breached,
+			inc != nil && (inc.Reading.Condition != r.Condition || inc.Reading.Suppressed != r.Suppressed):
+			edges = append(edges, r)
+		}
+	}
+	for k, id := range l.index.open {
+		inc := l.state.Incidents[id]
+		d, known := l.set().Detectors[k.detector]
+		if there[k] || inc == nil || !known || d.Source != b.Source || d.Polled || inc.Reading.At.After(b.At) ||
+			inc.Reading.Condition == signalbox.Clear {
+			continue
+		}
+		gone := inc.Reading
+		gone.Condition, gone.At, gone.SampleAt, gone.EndedAt, gone.Confirmed = signalbox.Clear, b.At, b.At, b.At, true
+		gone.Summary = "no longer at its source"
+		l.touch(l.facts.Put(&gone))
+		edges = append(edges, gone)
+	}
+	return edges
+}
+
+// waiting is a reading that could not be recorded yet.
+type waiting struct {
+	reading signalbox.Reading
+	since   time.Time
+	refused bool // of a webhook that got no 2xx
+}
+
+// maxWaiting bounds what is kept for the store's return.
+const maxWaiting = 20_000
+
+func (l *loop) hold(rs []signalbox.Reading, refused bool) {
+	for _, r := range rs {
+		if len(l.pending) >= maxWaiting {
+			l.e.metrics.dropped.Inc()
+			continue
+		}
+		l.pending = append(l.pending, waiting{r, l.now(), refused})
+	}
+}
+
+// flushPending records what waits, in its order.
+func (l *loop) flushPending() {
+	if len(l.pending) == 0 || l.auth == nil {
+		return
+	}
+	b := signalbox.Batch{Source: "edges", At: l.now()}
+	for _, p := range l.pending {
+		b.Readings = append(b.Readings, p.reading)
+	}
+	key, err := l.e.o.Journal.PutInbox(l.auth.ctx, b)
+	if err != nil {
+		l.fail(fmt.Errorf("record edges: %w", err))
+		return
+	}
+	l.e.o.Log.Debug("edges recorded", "readings", len(b.Readings), "key", key)
+	l.pending = nil
+}
+
+// inboxItem is one durable record of the inbox; next is its first reading that
+// is not yet in an incident.
+type inboxItem struct {
+	key   string
+	batch signalbox.Batch
+	next  int
+}
+
+// unpack lists the inbox at the begin of a term.
+func (l *loop) unpack() {
+	l.inbox = nil
+	kvs, _, err := l.e.o.Store.List(l.auth.ctx, journal.InboxPrefix)
+	if err != nil {
+		l.fail(fmt.Errorf("list the inbox: %w", err))
+		return
+	}
+	for _, kv := range kvs {
+		l.take(kv)
+	}
+}
+
+// take queues an inbox record. One that can't be read is set aside, loudly: it
+// was acknowledged, so it is never just dropped.
+func (l *loop) take(kv store.KV) {
+	for i := range l.inbox {
+		if l.inbox[i].key == kv.Key {
+			return
+		}
+	}
+	b, err := journal.DecodeInbox(kv)
+	if err != nil {
+		l.e.o.Log.Error("inbox record can't be read; it stays", "key", kv.Key, "error", err)
+		l.e.metrics.loopFailed("inbox")
+		return
+	}
+	l.inbox = append(l.inbox, inboxItem{key: kv.Key, batch: b})
+}
+
+// chunk is how many records one transaction puts at the most: half of what a
+// store takes, since each may bring others.
+const chunk = store.MaxOps / 2
+
+// consume turns inbox records into incidents, several records or a part of one
+// in each transaction.
+func (l *loop) consume() {
+	for len(l.inbox) > 0 && l.auth != nil {
+		w := &write{opened: map[seriesKey]signalbox.IncidentID{}}
+		items := l.inbox
+		for len(items) > 0 && w.size() < chunk && len(w.inbox) < chunk {
+			it := &items[0]
+			for it.next < len(it.batch.Readings) && w.size() < chunk {
+				l.admit(w, it.batch.Readings[it.next])
+				it.next++
+			}
+			if it.next < len(it.batch.Readings) {
+				break
+			}
+			w.inbox = append(w.inbox, it.key)
+			items = items[1:]
+		}
+		if !l.commit(w) {
+			return
+		}
+		l.inbox = items
+		l.e.metrics.loopDone("inbox", l.now())
+	}
+}

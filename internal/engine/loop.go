@@ -1,0 +1,286 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/journal"
+	"github.com/signalbox/signalbox/internal/store"
+)
+
+// loop is the state of the one goroutine that owns the world.
+type loop struct {
+	e     *Engine
+	auth  *authority       // nil between terms
+	state *signalbox.State // the term's
+	facts *signalbox.Facts // outlive terms
+	index *index
+	due   *dueSet
+
+	last      map[signalbox.IncidentID]*signalbox.Decision // newest decision of each open incident
+	confirmed map[signalbox.IncidentID]confirmation
+	asking    map[signalbox.IncidentID]bool // confirmations and previews under way
+	running   map[signalbox.ActionID]bool   // a goroutine of ours drives it
+	sending   map[string]bool               // pages on their way, by key
+	retry     map[string]retry              // pages that failed, by key
+	good      map[string]time.Time          // last good round of each detector
+	inbox     []inboxItem                   // readings that are durable and not yet incidents
+	stopping  bool
+
+	goneSince time.Time        // since when there is no term
+	wasState  *signalbox.State // of the last term, for direct pages
+	pending   []waiting        // readings that could not be recorded yet
+	direct    *directPager
+	nextBeat  time.Time
+	nextSweep time.Time
+	archiving bool
+}
+
+type retry struct {
+	at    time.Time
+	pause time.Duration
+}
+
+func newLoop(e *Engine) *loop {
+	return &loop{
+		e: e, state: signalbox.NewState(), facts: signalbox.NewFacts(), due: newDueSet(),
+		index: newIndex(signalbox.NewState()),
+		last:  map[signalbox.IncidentID]*signalbox.Decision{}, confirmed: map[signalbox.IncidentID]confirmation{},
+		asking: map[signalbox.IncidentID]bool{}, running: map[signalbox.ActionID]bool{},
+		sending: map[string]bool{}, retry: map[string]retry{}, good: map[string]time.Time{},
+		goneSince: e.o.Now(), direct: newDirectPager(),
+	}
+}
+
+func (l *loop) now() time.Time { return l.e.o.Now() }
+func (l *loop) set() *Set      { return l.e.set.Load() }
+
+// run is the loop. Once ctx has ended it starts nothing more and waits for
+// what is in flight.
+func (l *loop) run(ctx context.Context) {
+	defer close(l.e.done)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	ended, last := ctx.Done(), (<-chan time.Time)(nil)
+	for {
+		timer := time.NewTimer(l.untilDue())
+		select {
+		case f := <-l.e.mail:
+			f(l)
+			l.drainMail()
+		case <-timer.C:
+		case <-tick.C:
+			l.tick()
+		case <-ended:
+			ended, l.stopping = nil, true
+			grace := time.NewTimer(l.e.timing.Start)
+			defer grace.Stop()
+			last = grace.C
+		case <-last:
+			l.e.o.Log.Warn("stopping with actions in flight: the next start settles them", "actions", len(l.running))
+			return
+		}
+		timer.Stop()
+		if l.stopping && len(l.running) == 0 && len(l.sending) == 0 {
+			return
+		}
+		l.work()
+	}
+}
+
+// drainMail takes what has come in meanwhile, so that one round of decisions
+// serves many changes.
+func (l *loop) drainMail() {
+	for range cap(l.e.mail) {
+		select {
+		case f := <-l.e.mail:
+			f(l)
+		default:
+			return
+		}
+	}
+}
+
+func (l *loop) untilDue() time.Duration {
+	at, ok := l.due.next()
+	if !ok || l.auth == nil {
+		return time.Hour
+	}
+	return max(0, at.Sub(l.now()))
+}
+
+// tick does what comes around each second: the kill file, heartbeats, pages
+// that are owed, closed incidents that can be forgotten, direct pages.
+func (l *loop) tick() {
+	l.readKillFile()
+	now := l.now()
+	if l.auth == nil {
+		l.withoutStore(now)
+		return
+	}
+	l.flushPending()
+	l.overdue(now)
+	if !now.Before(l.nextBeat) && l.auth != nil {
+		l.nextBeat = now.Add(l.e.timing.Beat)
+		l.beat(now)
+	}
+	if !now.Before(l.nextSweep) && l.auth != nil {
+		l.nextSweep = now.Add(l.e.timing.Beat)
+		l.sweep(now)
+		l.archive()
+	}
+}
+
+// work does what there is to do, in a term.
+func (l *loop) work() {
+	if l.auth == nil || l.stopping {
+		return
+	}
+	l.consume()
+	l.decide()
+	l.sendPages()
+	if l.auth != nil {
+		l.e.metrics.loopDone("decide", l.now())
+		l.e.metrics.world(l.state, l.now())
+	}
+}
+
+// readKillFile looks whether the local kill file is there. When it can't be
+// known it counts as there.
+func (l *loop) readKillFile() {
+	was := l.facts.KillFile
+	l.facts.KillFile = killFileReason(l.e.o.KillFile)
+	if l.facts.KillFile != was {
+		l.e.o.Log.Warn("kill file changed", "says", l.facts.KillFile)
+		l.touch(signalbox.KillFileKey)
+		l.killPage()
+	}
+}
+
+func killFileReason(path string) string {
+	if path == "" {
+		return ""
+	}
+	switch _, err := os.Stat(path); {
+	case err == nil:
+		return "the kill file is there"
+	case errors.Is(err, os.ErrNotExist):
+		return ""
+	default:
+		return "the kill file can't be looked for: " + err.Error()
+	}
+}
+
+// beat records when each detector's last good round was.
+func (l *loop) beat(now time.Time) {
+	b := &signalbox.Heartbeat{Replica: l.e.o.Replica, At: now, Good: map[string]time.Time{}}
+	for d, at := range l.good {
+		b.Good[d] = at
+	}
+	var w write
+	w.put(journal.PutHeartbeat(b))
+	if l.commit(&w) {
+		l.e.metrics.loopDone("heartbeat", now)
+	}
+}
+
+// sweep forgets closed incidents, and their actions but those whose effect
+// stands.
+func (l *loop) sweep(now time.Time) {
+	var w write
+	for id, inc := range l.state.Incidents {
+		if !inc.Closed() || now.Sub(inc.ClosedAt) < l.e.timing.Tombstone || len(w.deletes) > 60 {
+			continue
+		}
+		if l.stands(inc) {
+			continue
+		}
+		w.deletes = append(w.deletes, signalbox.IncidentKey(id))
+		for _, a := range inc.Actions {
+			if len(w.deletes) < 100 && l.state.Actions[a] != nil {
+				w.deletes = append(w.deletes, signalbox.ActionKey(a))
+			}
+		}
+	}
+	if len(w.deletes) > 0 {
+		w.entry(journal.IncidentForgotten, "", "", nil)
+		l.commit(&w)
+	}
+}
+
+// stands reports whether an action of the incident is still thrown.
+func (l *loop) stands(inc *signalbox.Incident) bool {
+	for _, id := range inc.Actions {
+		if a := l.state.Actions[id]; a != nil && l.thrown(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// thrown reports whether the action's effect stands on a target.
+func (l *loop) thrown(a *signalbox.Action) bool {
+	for _, t := range a.Forecast.Targets {
+		if ts := l.state.Targets[t]; ts != nil && ts.Thrown == a.ID {
+			return true
+		}
+	}
+	return false
+}
+
+// archive exports old journal entries beside the loop.
+func (l *loop) archive() {
+	if l.archiving || l.auth == nil {
+		return
+	}
+	l.archiving = true
+	ctx := l.auth.ctx
+	go func() {
+		err := l.e.o.Journal.Archive(ctx, l.e.timing.KeepInLine)
+		l.e.post(ctx, func(l *loop) {
+			l.archiving = false
+			if err != nil {
+				l.e.metrics.loopFailed("archive")
+				l.e.o.Log.Warn("archive", "error", err)
+				return
+			}
+			l.e.metrics.loopDone("archive", l.now())
+		})
+	}()
+}
+
+// watched takes in what changed in the store by others' hands: inbox records,
+// and controls that another process wrote.
+func (l *loop) watched(a *authority, b store.Batch) {
+	if l.auth != a {
+		return
+	}
+	for _, ev := range b.Events {
+		if ev.Deleted {
+			continue
+		}
+		if journal.IsInbox(ev.Key) {
+			l.take(ev.KV)
+		}
+	}
+	foreign := b.Events[:0:0]
+	for _, ev := range b.Events {
+		if ev.Key == signalbox.ControlsKey && int64(ev.Mod) > l.state.Rev[signalbox.ControlsKey] {
+			foreign = append(foreign, ev)
+		}
+	}
+	if len(foreign) == 0 {
+		return
+	}
+	keys, err := journal.ApplyEvents(l.state, foreign)
+	if err != nil {
+		l.fail(err)
+		return
+	}
+	for _, k := range keys {
+		l.touch(k)
+	}
+}

@@ -1,0 +1,86 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/journal"
+)
+
+// settle writes down what new evidence says of an action, and counts what did
+// not help against its targets.
+func (l *loop) settle(d *signalbox.Decision, now time.Time) {
+	a := l.state.Actions[d.Takes]
+	if a == nil || a.Outcome != "" {
+		return
+	}
+	w := &write{}
+	l.action(w, a.ID).Outcome = d.Outcome
+	inc := l.incident(w, d.Incident)
+	inc.Outcome, inc.Decided = d.Outcome, ""
+	for _, t := range a.Forecast.Targets {
+		ts := l.target(w, t)
+		switch d.Outcome {
+		case signalbox.Recovered:
+			ts.Ineffective = 0
+		case signalbox.NotRecovered:
+			ts.Ineffective++
+			if ts.Ineffective >= l.set().Handbook.Ineffective() {
+				ts.StoppedAt = now
+			}
+		case signalbox.Unverified:
+		}
+	}
+	w.entry(journal.Settled, d.Incident, a.ID, d)
+	l.e.metrics.outcomes[d.Outcome].Inc()
+	l.e.o.Log.Info("verified", "action", a.ID, "incident", d.Incident, "outcome", d.Outcome, "because", blocking(d))
+	l.refreshPage(w, inc)
+	l.commit(w)
+}
+
+// resolve brings an incident to its end, and its page with it.
+func (l *loop) resolve(d *signalbox.Decision, now time.Time) {
+	w := &write{}
+	inc := l.incident(w, d.Incident)
+	inc.End, inc.ClosedAt, inc.EndReason = d.End, now, blocking(d)
+	w.entry(journal.IncidentClosed, d.Incident, "", d)
+	l.leavePage(w, inc)
+	l.e.metrics.closed[d.End].Inc()
+	l.e.o.Log.Info("incident closed", "incident", d.Incident, "subject", inc.Reading.Subject, "end", d.End, "because", inc.EndReason)
+	if !l.commit(w) {
+		return
+	}
+	r := inc.Reading
+	if r.Condition == signalbox.Clear && r.Episode != "" {
+		l.facts.Drop(r.Detector, r.Series, r.Episode)
+	}
+	delete(l.last, d.Incident)
+	delete(l.confirmed, d.Incident)
+	l.due.schedule(d.Incident, time.Time{})
+}
+
+// thrownNow lists what stands where an action put it: of one incident, or of
+// all.
+func (l *loop) thrownNow(s *signalbox.State, of signalbox.IncidentID) []signalbox.Thrown {
+	var out []signalbox.Thrown
+	for _, ts := range s.Targets {
+		a := s.Actions[ts.Thrown]
+		if ts.Thrown == "" || a == nil || of != "" && a.Incident != of {
+			continue
+		}
+		out = append(out, thrownBy(a))
+	}
+	sortThrown(out)
+	return out
+}
+
+func thrownBy(a *signalbox.Action) signalbox.Thrown {
+	was := a.Forecast.Position
+	if was == "" {
+		was = a.Forecast.Found
+	}
+	return signalbox.Thrown{
+		Action: a.ID, What: fmt.Sprintf("%s is at %s (was %s)", a.Step.Name, a.Step.To, was), ByHand: a.Forecast.ByHand,
+	}
+}

@@ -1,0 +1,217 @@
+package track
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	signalbox "github.com/signalbox/signalbox"
+)
+
+var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+const interval = 15 * time.Second
+
+func at(look int) time.Time { return start.Add(time.Duration(look) * interval) }
+
+func reading(series string, c signalbox.Condition, when time.Time) signalbox.Reading {
+	return signalbox.Reading{Detector: "lag", Series: series, Condition: c, HasValue: c != signalbox.Unknown, At: when}
+}
+
+var letters = map[rune]signalbox.Condition{'B': signalbox.Breached, 'C': signalbox.Clear, 'U': signalbox.Unknown}
+
+// story plays looks of one series, a letter each ('.': not in the round), and
+// tells its edges: "3B" is a Breached edge at look 3.
+func story(t *Tracker, looks string) string {
+	var told []string
+	for i, l := range looks {
+		var rs []signalbox.Reading
+		if l != '.' {
+			rs = append(rs, reading("a", letters[l], at(i)))
+		}
+		_, edges := t.Step(rs, at(i))
+		for _, e := range edges {
+			told = append(told, fmt.Sprintf("%d%c", i, strings.ToUpper(e.Condition.String())[0]))
+		}
+	}
+	return strings.Join(told, " ")
+}
+
+func TestEdges(t *testing.T) {
+	held := Timing{For: 2 * interval, ClearFor: 3 * interval, KeepFiringFor: 5 * interval}
+	for _, c := range []struct {
+		name   string
+		timing Timing
+		looks  string
+		want   string
+	}{
+		{"at once", Timing{}, "CBBC", "1B 3C"},
+		{"for needs two spans", Timing{For: 2 * interval}, "CBBBC", "3B 4C"},
+		{"a clear look breaks the streak", Timing{For: 2 * interval}, "BBCBBCBB", ""},
+		{"unknown pauses, and breaks nothing", Timing{For: 2 * interval}, "BBUUUUBB", "7B"},
+		{"unknown alone never opens", Timing{For: interval}, "BUUUUUUUU", ""},
+		{"unknown between single breaches never counts", Timing{For: interval}, "BUBUBUBU", ""},
+		{"clear.for", Timing{ClearFor: 2 * interval}, "BCCC", "0B 3C"},
+		{"a breach breaks the clear streak", Timing{ClearFor: 2 * interval}, "BCCBCCC", "0B 6C"},
+		{"unknown pauses the clear streak", Timing{ClearFor: 2 * interval}, "BCCUUCC", "0B 3U 6C"},
+		{"keep_firing_for counts from the last breach", Timing{KeepFiringFor: 2 * interval}, "BBCC", "0B 3C"},
+		{"keep_firing_for is paused too", Timing{KeepFiringFor: 2 * interval}, "BUUUUCC", "0B 1U"},
+		{"… and goes on", Timing{KeepFiringFor: 2 * interval}, "BUUUUCCC", "0B 1U 7C"},
+		{"all three", held, "BBBCCCCCCC", "2B 7C"},
+		{"unknown, and known again", Timing{}, "BUUB", "0B 1U 3B"},
+		{"unknown, and clear", Timing{}, "BUC", "0B 1U 2C"},
+		{"unknown that was never open says nothing", Timing{}, "CUC", ""},
+		{"an open series that is left out is unknown", Timing{}, "B..B", "0B 1U 3B"},
+		{"alternates", Timing{}, "BCBCBC", "0B 1C 2B 3C 4B 5C"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := story(New(c.timing, 0), c.looks); got != c.want {
+				t.Errorf("%s: edges %q, want %q", c.looks, got, c.want)
+			}
+		})
+	}
+}
+
+func TestGapIsNotCounted(t *testing.T) {
+	tr := New(Timing{For: 2 * interval}, 2*interval)
+	tr.Step([]signalbox.Reading{reading("a", signalbox.Breached, at(0))}, at(0))
+	if _, edges := tr.Step([]signalbox.Reading{reading("a", signalbox.Breached, at(9))}, at(9)); len(edges) > 0 {
+		t.Fatalf("a gap of 9 intervals was counted as breached: %+v", edges)
+	}
+	if _, edges := tr.Step([]signalbox.Reading{reading("a", signalbox.Breached, at(11))}, at(11)); len(edges) != 1 {
+		t.Fatal("two intervals seen breached did not open")
+	}
+}
+
+func TestOnsetAndWell(t *testing.T) {
+	one := func(tr *Tracker, look int, c signalbox.Condition) *signalbox.Reading {
+		_, edges := tr.Step([]signalbox.Reading{reading("a", c, at(look))}, at(look))
+		if len(edges) == 0 {
+			return nil
+		}
+		return &edges[0]
+	}
+	t.Run("its own clear look", func(t *testing.T) {
+		tr := New(Timing{For: interval}, 0)
+		one(tr, 0, signalbox.Clear)
+		one(tr, 1, signalbox.Unknown)
+		one(tr, 2, signalbox.Breached)
+		e := one(tr, 3, signalbox.Breached)
+		if e == nil || !e.OnsetAt.Equal(at(2)) || !e.WellAt.Equal(at(0)) || !e.Since.Equal(at(2)) {
+			t.Fatalf("got %+v, want onset at look 2 and well at look 0", e)
+		}
+	})
+	t.Run("first start: never well", func(t *testing.T) {
+		if e := one(New(Timing{}, 0), 0, signalbox.Breached); e == nil || !e.WellAt.IsZero() {
+			t.Fatalf("got %+v, want no WellAt", e)
+		}
+	})
+	t.Run("a new series after a good round", func(t *testing.T) {
+		tr := New(Timing{}, 0)
+		tr.Step([]signalbox.Reading{reading("b", signalbox.Clear, at(0))}, at(0))
+		tr.Step([]signalbox.Reading{reading("b", signalbox.Unknown, at(1))}, at(1))
+		if e := one(tr, 2, signalbox.Breached); e == nil || !e.WellAt.Equal(at(0)) {
+			t.Fatalf("got %+v, want well at the last good round, look 0", e)
+		}
+	})
+	t.Run("the restored heartbeat", func(t *testing.T) {
+		tr := New(Timing{}, 0)
+		tr.Restore(nil, at(-4))
+		if e := one(tr, 0, signalbox.Breached); e == nil || !e.WellAt.Equal(at(-4)) {
+			t.Fatalf("got %+v, want well at the restored round", e)
+		}
+	})
+}
+
+func TestRestore(t *testing.T) {
+	open := reading("a", signalbox.Breached, at(-9))
+	open.OnsetAt, open.WellAt = at(-10), at(-11)
+	t.Run("stays open until clear, under its onset", func(t *testing.T) {
+		tr := New(Timing{For: time.Hour, ClearFor: interval}, 0)
+		tr.Restore([]signalbox.Reading{open}, time.Time{})
+		out, edges := tr.Step([]signalbox.Reading{reading("a", signalbox.Breached, at(0))}, at(0))
+		if len(edges) != 0 || !out[0].OnsetAt.Equal(at(-10)) || !out[0].WellAt.Equal(at(-11)) {
+			t.Fatalf("got %+v, %+v: want no second opening, and its first onset", out, edges)
+		}
+		if got := story(tr, ".CC"); got != "0U 2C" {
+			t.Fatalf("edges %q, want 0U 2C", got)
+		}
+	})
+	t.Run("was unknown: no second unknown edge", func(t *testing.T) {
+		tr := New(Timing{}, 0)
+		lost := open
+		lost.Condition = signalbox.Unknown
+		tr.Restore([]signalbox.Reading{lost}, time.Time{})
+		if got := story(tr, "UUB"); got != "2B" {
+			t.Fatalf("edges %q, want 2B", got)
+		}
+	})
+	t.Run("a clear incident opens again", func(t *testing.T) {
+		tr := New(Timing{}, 0)
+		clear := open
+		clear.Condition = signalbox.Clear
+		tr.Restore([]signalbox.Reading{clear}, time.Time{})
+		if got := story(tr, "CB"); got != "1B" {
+			t.Fatalf("edges %q, want 1B", got)
+		}
+	})
+	t.Run("late", func(t *testing.T) {
+		tr := New(Timing{ClearFor: 2 * interval}, 0)
+		story(tr, "C")
+		tr.Restore([]signalbox.Reading{open}, time.Time{})
+		if _, edges := tr.Step([]signalbox.Reading{reading("a", signalbox.Clear, at(1))}, at(1)); len(edges) != 0 {
+			t.Fatalf("closed before clear.for: %+v", edges)
+		}
+		if _, edges := tr.Step([]signalbox.Reading{reading("a", signalbox.Clear, at(2))}, at(2)); len(edges) != 1 || !edges[0].OnsetAt.Equal(at(-10)) {
+			t.Fatalf("got %+v, want its end with the restored onset", edges)
+		}
+	})
+	t.Run("what Open returns can be restored", func(t *testing.T) {
+		old := New(Timing{ClearFor: time.Hour}, 0)
+		story(old, "BC")
+		tr := New(Timing{}, 0)
+		tr.Restore(old.Open(), old.Good())
+		if got := story(tr, "C"); got != "0C" {
+			t.Fatalf("edges %q, want 0C: a series that waits to be clear is open", got)
+		}
+	})
+}
+
+func TestLastKeepsWhatWasKnown(t *testing.T) {
+	tr := New(Timing{}, 0)
+	story(tr, "BU")
+	if got := tr.Last()["a"].Condition; got != signalbox.Breached {
+		t.Errorf("after B U the last known condition is %v, want breached", got)
+	}
+	tr.Step([]signalbox.Reading{reading("", signalbox.Unknown, at(2)), reading("a", signalbox.Unknown, at(2))}, at(2))
+	if _, there := tr.Last()[""]; there {
+		t.Error("the detector as a whole is no series")
+	}
+}
+
+func TestForget(t *testing.T) {
+	ended := reading("a", signalbox.Clear, at(1))
+	ended.EndedAt = at(1)
+	long := int(ForgetAfter / interval)
+	for _, c := range []struct {
+		name string
+		play func(*Tracker)
+		want int
+	}{
+		{"ended", func(tr *Tracker) { story(tr, "C"); tr.Step([]signalbox.Reading{ended}, at(1)) }, 0},
+		{"ended while its end is not yet an edge", func(tr *Tracker) { story(tr, "B"); tr.Step([]signalbox.Reading{ended}, at(1)) }, 1},
+		{"left out", func(tr *Tracker) { story(tr, "C.") }, 0},
+		{"unknown for a while", func(tr *Tracker) { story(tr, "CUUU") }, 1},
+		{"unknown for long", func(tr *Tracker) { story(tr, "C"+strings.Repeat("U", long)) }, 0},
+		{"open and unknown for long", func(tr *Tracker) { story(tr, "B"+strings.Repeat("U", long)) }, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tr := New(Timing{ClearFor: time.Minute}, 0)
+			c.play(tr)
+			if len(tr.Last()) != c.want || len(tr.series) != c.want {
+				t.Errorf("knows %d series (%d inside), want %d", len(tr.Last()), len(tr.series), c.want)
+			}
+		})
+	}
+}

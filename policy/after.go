@@ -1,0 +1,175 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	signalbox "github.com/signalbox/signalbox"
+)
+
+// afterClear brings an incident whose series is well to its end. What it has
+// thrown is taken back first, newest first, as each switch's undo mode says.
+func (l *look) afterClear() signalbox.Decision {
+	var waiting *signalbox.Decision
+	for _, a := range slices.Backward(l.actions) {
+		if !l.stands(a) {
+			continue
+		}
+		d, decided := l.restore(a)
+		if !decided {
+			continue
+		}
+		if d.Verdict != signalbox.Hold {
+			return d
+		}
+		if waiting == nil {
+			waiting = &d
+		}
+	}
+	if waiting != nil {
+		return *waiting
+	}
+	return l.resolve()
+}
+
+// restore decides on one action whose effect stands after its incident is over.
+// decided is false where nothing is waited for.
+func (l *look) restore(a *signalbox.Action) (d signalbox.Decision, decided bool) {
+	mode := undoMode(a)
+	if mode == signalbox.UndoNever {
+		l.note("undo", true, "%s stays thrown: its undo is by hand only (%s)", throw(&a.Step), a.Forecast.ByHand)
+		return d, false
+	}
+	m := l.back(a)
+	if m == nil {
+		return l.stuck(a, "no step is known that takes it back"), true
+	}
+	tried := l.undoOf(a.ID)
+	if tried == nil && mode == signalbox.UndoAuto {
+		if d, waits := l.settleDown(a); waits {
+			return d, true
+		}
+	}
+	if d, asked := l.byHand(m); asked {
+		return d, d.Verdict != ""
+	}
+	switch _, proved := a.Step.Health[a.Forecast.Position]; {
+	case tried != nil:
+		return l.stuck(a, "taking it back failed: "+tried.Reason), true
+	case mode == signalbox.UndoAuto && !proved:
+		return l.stuck(a, fmt.Sprintf("nothing proves its old position %q healthy", a.Forecast.Position)), true
+	case mode == signalbox.UndoAsk:
+		return l.hold("undo_ask", "%s waits for a person's word to be taken back, or for a hand (%s)", throw(&a.Step), a.Forecast.ByHand), true
+	}
+	f := l.consider(m)
+	if d, ok := goBack(m, f); ok {
+		return d, true
+	}
+	if m.forecast != nil && m.forecast.Refused != "" {
+		return l.stuck(a, f.why), true
+	}
+	return l.held(), true
+}
+
+// settleDown waits until all has been well for as long as the plan says: the
+// incident's own series, and the position to go back to.
+func (l *look) settleDown(a *signalbox.Action) (d signalbox.Decision, waiting bool) {
+	during := l.afterHealthy()
+	if end := l.inc.ClearAt.Add(during); l.now.Before(end) {
+		l.at(end)
+		return l.hold("after_healthy", "clear since %s, wanted for %s before %s is taken back", clock(l.inc.ClearAt), span(during), throw(&a.Step)), true
+	}
+	own := l.reading()
+	if own == nil {
+		return l.hold("after_healthy", "no reading of its series: not proved to be clear"), true
+	}
+	if ok, why := l.fresh(own); !ok || own.Condition != signalbox.Clear {
+		return l.hold("after_healthy", "its series is %s right now: %s", own.Condition, why), true
+	}
+	// Another episode or series of the same subject may be ill by now.
+	for _, r := range l.witness(signalbox.Witness{Detector: own.Detector, Subject: own.Subject}) {
+		if r.Condition == signalbox.Breached {
+			return l.hold("after_healthy", "%s on %s is breached again", r.Detector, r.Subject), true
+		}
+	}
+	h := l.healthy(a.Step.Health, a.Forecast.Position, during)
+	if _, proved := a.Step.Health[a.Forecast.Position]; !proved || h.effect == passes {
+		return d, false
+	}
+	return l.hold("health", "%s stays thrown: %s", throw(&a.Step), h.detail), true
+}
+
+func (l *look) afterHealthy() time.Duration {
+	if l.inc.Plan == nil {
+		return 0
+	}
+	return l.inc.Plan.AfterHealthy
+}
+
+// byHand looks from time to time whether a person has taken a switch back. It
+// answers with a Preview where that was not looked at lately, and with an empty
+// decision where it was taken back; asked is false where it is still thrown.
+func (l *look) byHand(m *move) (d signalbox.Decision, asked bool) {
+	hash := m.step.Hash()
+	l.read(signalbox.ForecastKey(hash))
+	f := l.w.Facts.Forecast(hash)
+	if f == nil || !l.within(f.At, lookAgain) || l.outdated(f, m.undoes.EndedAt) {
+		l.note("forecast", false, "whether %s is still thrown was not looked at in the last %s: asked for", throw(&m.undoes.Step), span(lookAgain))
+		l.at(l.now.Add(l.h.config.ForecastAge))
+		return signalbox.Decision{Verdict: signalbox.Preview, Takes: m.undoes.ID, Step: m.step}, true
+	}
+	l.at(f.At.Add(lookAgain))
+	if f.Already && f.Refused == "" {
+		l.note("undo", true, "%s was taken back by hand", throw(&m.undoes.Step))
+		return d, true
+	}
+	return d, false
+}
+
+// stuck pages once that a switch stands thrown and does not go back by itself,
+// and then waits for a hand.
+func (l *look) stuck(a *signalbox.Action, why string) signalbox.Decision {
+	l.note("undo", false, "%s stays thrown: %s (by hand: %s)", throw(&a.Step), why, a.Forecast.ByHand)
+	if l.inc.GaveUp != "" {
+		return l.escalate(l.inc.GaveUp, "")
+	}
+	return l.giveUp(throw(&a.Step)+" stays thrown: "+why, "")
+}
+
+// resolve ends an incident, in exactly one way.
+func (l *look) resolve() signalbox.Decision {
+	end, why := l.end()
+	l.note("resolve", true, "clear since %s: %s", clock(l.inc.ClearAt), why)
+	return signalbox.Decision{Verdict: signalbox.Resolve, End: end}
+}
+
+func (l *look) end() (signalbox.End, string) {
+	var tried, failed, paged int
+	for _, a := range l.actions {
+		if isPage(&a.Step) {
+			paged++
+		}
+		if a.Undoes != "" || isPage(&a.Step) {
+			continue
+		}
+		if a.Outcome == signalbox.Recovered {
+			return signalbox.Acted, throw(&a.Step) + " helped"
+		}
+		tried++
+		if a.Outcome == notHelped {
+			failed++
+		}
+	}
+	switch {
+	case failed > 0 || tried > 0 && l.inc.GaveUp != "":
+		return signalbox.Failed, fmt.Sprintf("%d actions were taken, and none is known to have helped", tried)
+	case l.inc.Page != "" || paged > 0:
+		return signalbox.Escalated, "its owner was paged"
+	case tried > 0:
+		return signalbox.Failed, "what was done is not known to have helped"
+	case l.suppressed() != "":
+		return signalbox.Suppressed, "the source held it under " + l.suppressed()
+	}
+	return signalbox.Suppressed, "gone before anything was started"
+}

@@ -1,0 +1,200 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
+	signalbox "github.com/signalbox/signalbox"
+)
+
+// The bounds of one condition. Labels are untrusted, so the work that they can
+// cause is bounded too; a condition of a usual runbook costs about 10.
+const (
+	conditionSize = 4096 // code points
+	conditionCost = 20_000
+)
+
+// condition is a compiled CEL expression. It is safe for concurrent use.
+type condition struct {
+	text    string
+	program cel.Program
+}
+
+// CheckWhen type-checks a condition of a policy (`when`) or of a step (`if`)
+// for a detector of unit. It may use
+//
+//	value                  duration for Seconds, else double; no value is an error
+//	labels                 map(string, string)
+//	subject, detector      string
+//	destination.position   string: where the step's switch would go
+//	destination.healthy    bool: proved, by fresh samples
+//	destination.value      as value, in the unit of the detector that proves it
+//
+// The result is a bool. destination holds the unit of the detector that proves
+// the health of the destination (for `when`: of the first switch that the
+// runbook throws); without it, destination is not declared. An empty condition
+// is true. The error is one line, with the columns.
+func CheckWhen(expr string, unit signalbox.Unit, destination ...signalbox.Unit) error {
+	_, err := newCompiler().compile(expr, unit, destination...)
+	return err
+}
+
+// compiler compiles conditions, and makes each environment only once.
+type compiler struct{ envs map[string]*cel.Env }
+
+func newCompiler() *compiler { return &compiler{envs: map[string]*cel.Env{}} }
+
+// compile returns nil for an empty expression.
+func (c *compiler) compile(expr string, unit signalbox.Unit, destination ...signalbox.Unit) (*condition, error) {
+	if expr == "" {
+		return nil, nil
+	}
+	env, err := c.env(unit, destination)
+	if err != nil {
+		return nil, err
+	}
+	ast, issues := env.Compile(expr)
+	if issues.Err() != nil {
+		return nil, plainIssues(issues)
+	}
+	if ast.OutputType() != cel.BoolType {
+		return nil, fmt.Errorf("must be true or false, got a value of type %s", ast.OutputType())
+	}
+	program, err := env.Program(ast, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(conditionCost))
+	if err != nil {
+		return nil, err
+	}
+	return &condition{text: expr, program: program}, nil
+}
+
+func (c *compiler) env(unit signalbox.Unit, destination []signalbox.Unit) (*cel.Env, error) {
+	key := fmt.Sprintf("%q %q", unit, destination)
+	if env := c.envs[key]; env != nil {
+		return env, nil
+	}
+	options := []cel.EnvOption{
+		cel.ParserExpressionSizeLimit(conditionSize),
+		cel.CrossTypeNumericComparisons(true), // so that value > 5 needs no .0
+		cel.Variable("value", valueType(unit)),
+		cel.Variable("labels", cel.MapType(cel.StringType, cel.StringType)),
+		cel.Variable("subject", cel.StringType),
+		cel.Variable("detector", cel.StringType),
+	}
+	if len(destination) > 0 {
+		options = append(options,
+			cel.Variable("destination.position", cel.StringType),
+			cel.Variable("destination.healthy", cel.BoolType),
+			cel.Variable("destination.value", valueType(destination[0])))
+	}
+	env, err := cel.NewEnv(options...)
+	if err == nil {
+		c.envs[key] = env
+	}
+	return env, err
+}
+
+func valueType(unit signalbox.Unit) *cel.Type {
+	if unit == signalbox.Seconds {
+		return cel.DurationType
+	}
+	return cel.DoubleType
+}
+
+// plainIssues writes what is wrong in one line, without the picture that CEL
+// draws.
+func plainIssues(issues *cel.Issues) error {
+	var errs []string
+	for _, e := range issues.Errors() {
+		errs = append(errs, fmt.Sprintf("column %d: %s", e.Location.Column()+1, e.Message))
+	}
+	return errors.New(joinAnd(errs))
+}
+
+// input is what a condition sees. It is a cel.Activation; a nil value is not
+// known, so that a condition that needs it fails.
+type input struct {
+	reading     *signalbox.Reading
+	destination func() *destination // looks it up; asked only where a condition needs it
+	looked      *destination
+}
+
+// destination is where a switch would go.
+type destination struct {
+	position string
+	healthy  bool
+	value    ref.Val
+}
+
+// ResolveName returns the value of a variable.
+func (in *input) ResolveName(name string) (any, bool) {
+	switch name {
+	case "value":
+		v := celValue(in.reading)
+		return v, v != nil
+	case "labels":
+		return types.NewStringStringMap(types.DefaultTypeAdapter, in.reading.Labels), true
+	case "subject":
+		return types.String(in.reading.Subject), true
+	case "detector":
+		return types.String(in.reading.Detector), true
+	}
+	return in.resolveDestination(name)
+}
+
+func (in *input) resolveDestination(name string) (any, bool) {
+	if in.looked == nil && in.destination != nil {
+		in.looked = in.destination()
+	}
+	if in.looked == nil {
+		return nil, false
+	}
+	switch name {
+	case "destination.position":
+		return types.String(in.looked.position), true
+	case "destination.healthy":
+		return types.Bool(in.looked.healthy), true
+	case "destination.value":
+		return in.looked.value, in.looked.value != nil
+	}
+	return nil, false
+}
+
+// Parent returns nil: there is no other input.
+func (in *input) Parent() cel.Activation { return nil }
+
+// celValue returns nil where there is no value that can be compared.
+func celValue(r *signalbox.Reading) ref.Val {
+	v := float64(r.Value)
+	if !r.HasValue || math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	if r.Unit != signalbox.Seconds {
+		return types.Double(v)
+	}
+	if ns := v * float64(time.Second); math.Abs(ns) < math.MaxInt64 {
+		return types.Duration{Duration: time.Duration(math.Round(ns))}
+	}
+	return nil
+}
+
+// holds evaluates the condition. An error, also of a label or value that is not
+// there, is never a match.
+func (c *condition) holds(in *input) (bool, error) {
+	if c == nil {
+		return true, nil
+	}
+	out, _, err := c.program.Eval(in)
+	if err != nil {
+		return false, err
+	}
+	b, ok := out.(types.Bool)
+	if !ok {
+		return false, fmt.Errorf("must be true or false, got a value of type %s", out.Type())
+	}
+	return bool(b), nil
+}

@@ -1,0 +1,122 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+
+	signalbox "github.com/signalbox/signalbox"
+)
+
+// Decide says what should be done about each incident of due that is open, in
+// the order of their ids. It is pure: it changes nothing in w, and equal worlds
+// give equal decisions. Its cost follows due. What a decision points to is
+// shared and must not be changed.
+func (h *Handbook) Decide(w *World, due []signalbox.IncidentID) []signalbox.Decision {
+	ids := slices.Clone(due)
+	slices.Sort(ids)
+	decisions := make([]signalbox.Decision, 0, len(ids))
+	for _, id := range slices.Compact(ids) {
+		inc := w.State.Incidents[id]
+		if inc == nil || inc.Closed() {
+			continue
+		}
+		l := newLook(h, w, inc)
+		decisions = append(decisions, l.finish(l.decide()))
+	}
+	return decisions
+}
+
+// decide is the flow that the package's doc tells.
+func (l *look) decide() signalbox.Decision {
+	for _, a := range l.actions {
+		if a.InFlight() {
+			return l.hold("in_flight", "action %s, %s, is %s", a.ID, throw(&a.Step), a.Stage)
+		}
+	}
+	if d, asked := l.onWord(); asked {
+		return d
+	}
+	last := l.lastSwitched()
+	switch {
+	case last != nil && last.Stage == signalbox.Done && last.Outcome == "":
+		return l.verify(last)
+	case l.clear():
+		return l.afterClear()
+	case l.inc.GaveUp != "":
+		return l.giveUp(l.inc.GaveUp, "")
+	case l.unknown():
+		return l.hold("freshness", "its series is unknown since %s: %s", clock(l.inc.UnknownAt), l.inc.Reading.Reason)
+	case l.inc.Plan == nil:
+		return l.begin()
+	case l.lost != "":
+		return l.giveUp("the record of action "+string(l.lost)+" is missing", "")
+	}
+	return l.proceed(last)
+}
+
+func (l *look) clear() bool {
+	return l.inc.Reading.Condition == signalbox.Clear && !l.inc.ClearAt.IsZero()
+}
+
+// unknown reports whether nothing is known of the series. The incident of a
+// source that is itself unknown is known well enough: it is to be paged.
+func (l *look) unknown() bool {
+	return l.inc.Reading.Condition == signalbox.Unknown && !strings.HasPrefix(l.inc.Reading.Detector, sourcePrefix)
+}
+
+// proceed goes on with a plan, after its last switch (nil: it threw none yet).
+func (l *look) proceed(last *signalbox.Action) signalbox.Decision {
+	if last == nil || last.Stage != signalbox.Done {
+		return l.next()
+	}
+	switch last.Outcome {
+	case signalbox.Unverified:
+		return l.giveUp("whether "+throw(&last.Step)+" helped could not be verified", "")
+	case signalbox.Recovered:
+		if d, waits := l.holdsRecovered(last); waits {
+			return d
+		}
+	case signalbox.NotRecovered:
+		if d, waits := l.takeBackIneffective(last); waits {
+			return d
+		}
+	}
+	return l.next()
+}
+
+// next takes the plan's next step.
+func (l *look) next() signalbox.Decision {
+	plan, i := l.inc.Plan, l.inc.Next
+	if i >= len(plan.Steps) {
+		return l.giveUp(l.record(), "")
+	}
+	m := &move{plan: plan, index: i, step: &plan.Steps[i], rule: l.h.rules[plan.Policy]}
+	return l.take(m)
+}
+
+// record says in one line what the runbook has done.
+func (l *look) record() string {
+	if len(l.actions) == 0 {
+		return "the runbook of " + l.inc.Plan.Policy + " is at its end"
+	}
+	parts := make([]string, 0, len(l.actions))
+	for _, a := range l.actions {
+		if isPage(&a.Step) {
+			continue
+		}
+		what := throw(&a.Step) + ": "
+		switch {
+		case a.Stage == signalbox.Broken:
+			what += "failed, " + a.Reason
+		case a.Undoes != "":
+			what += "taken back"
+		default:
+			what += strings.ReplaceAll(string(a.Outcome), "_", " ")
+		}
+		parts = append(parts, what)
+	}
+	if len(parts) == 0 {
+		return "the runbook of " + l.inc.Plan.Policy + " is at its end: its pages went out"
+	}
+	return "the runbook of " + l.inc.Plan.Policy + " is at its end: " + joinAnd(parts)
+}

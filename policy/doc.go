@@ -1,0 +1,52 @@
+// Package policy decides what should be done about an incident. It is pure: no
+// context, clock, I/O or error; equal worlds give equal decisions. The same
+// function runs in production, in a policy test and over last month's history.
+//
+// # Types
+//
+// A Config is compiled once, by New, into a Handbook. Handbook.Decide looks at
+// a World (State, Facts, Now) for the incidents that are due, and returns a
+// signalbox.Decision for each that is open. The cost follows what is due, not
+// what exists: a decision finds everything by key and notes it in Reads. When
+// one of those keys changes, or Until comes, the incident is due again.
+//
+// # Flow of one incident
+//
+//	closed                                  nothing
+//	an action of it is in flight            Hold: the engine follows it to its end
+//	a person asked to take a switch back    Preview, Undo
+//	the last effect was not judged yet      Verify until new samples tell, then Settle
+//	its series is clear                     take back what is thrown (as the switch's
+//	                                        undo mode says), then Resolve
+//	automation gave up on it                Hold: a person has it
+//	its series is Unknown                   Hold: never a reason to act
+//	breached, no plan yet                   the first policy in auto that matches; none: Escalate
+//	breached, the last effect did not help  Undo it, then the next step; none left: Escalate
+//
+// A step is previewed before it is taken: the verdict Preview asks the engine
+// for a forecast, and the incident is decided again when it is there. Only then
+// is it known which targets the step touches, and the guards are asked.
+//
+// # Guards
+//
+// Each guard is one file, guard_*.go, and answers with its figures, so that
+// every decision tells why. A guard passes, or it
+//
+//	waits    holds without a page, since what it waits for comes soon (an action in flight)
+//	blocks   holds and pages the owner once; it is asked again when something changes
+//	stops    pages once, and automation gives up on the incident
+//
+// The guards of a step forward: autonomy, freshness, onset, kill, pause, freeze,
+// condition, health of the destination, budget, forecast, in flight, cooldown,
+// ineffectiveness. A step of kind page has none: a page always goes out. Taking
+// back asks fewer: what only undoes must not wait for a budget.
+//
+// What can't be read or proved blocks: a missing label, a condition that fails
+// at run time, a witness without a sample, a policy that was edited meanwhile.
+//
+// Besides the guards' names, the codes of reasons are: match, policy, plan (the
+// choice of a policy), verify, relapse, recovered_waiting (an effect), undo,
+// undo_ask, after_healthy (taking back), suppressed, gave_up, page and resolve.
+//
+// Policies in shadow are asked the same, and only recorded in Decision.Shadow.
+package policy

@@ -1,0 +1,220 @@
+package policy
+
+import (
+	"time"
+
+	signalbox "github.com/signalbox/signalbox"
+)
+
+// move is one step that is being considered, forward or back.
+type move struct {
+	plan   *signalbox.Plan
+	index  int
+	step   *signalbox.Step
+	rule   *rule             // the plan's policy as it is configured now; nil: it is gone
+	undoes *signalbox.Action // the action that the step takes back; nil: forward
+	shadow bool              // only to be recorded
+	byWord bool              // a person asked for it
+
+	forecast *signalbox.Forecast // nil: none yet
+	targets  []signalbox.Target  // what it touches; none while there is no forecast
+}
+
+// effect is how a guard's answer weighs. The greatest of all guards counts.
+type effect uint8
+
+const (
+	passes effect = iota
+	waits         // holds without a page: it comes soon
+	blocks        // holds and pages; asked again when something changes
+	stops         // pages, and automation gives up on the incident
+)
+
+// answer is what a guard says, with its figures.
+type answer struct {
+	effect effect
+	detail string
+}
+
+// guard is one of the conditions under which a move is made.
+type guard struct {
+	name string
+	ask  func(l *look, m *move) answer
+	// touched says that the answer depends on the targets or the forecast, so
+	// that it is asked again when they are known.
+	touched bool
+}
+
+// forwardGuards are asked before a switch is thrown, in this order.
+func forwardGuards() []guard {
+	return []guard{
+		{name: "autonomy", ask: guardAutonomy},
+		{name: "freshness", ask: guardFreshness},
+		{name: "onset", ask: guardOnset},
+		{name: "kill", ask: guardKill},
+		{name: "pause", ask: guardPause, touched: true},
+		{name: "freeze", ask: guardFreeze},
+		{name: "condition", ask: guardCondition},
+		{name: "health", ask: guardHealth},
+		{name: "budget", ask: guardBudget, touched: true},
+		{name: "forecast", ask: guardForecast, touched: true},
+		{name: "in_flight", ask: guardInFlight, touched: true},
+		{name: "cooldown", ask: guardCooldown, touched: true},
+		{name: "ineffective", ask: guardIneffective, touched: true},
+	}
+}
+
+// backwardGuards are asked before a switch is taken back, in this order.
+// Freeze and health let an action that did not help be taken back.
+func backwardGuards() []guard {
+	return []guard{
+		{name: "kill", ask: guardKill},
+		{name: "pause", ask: guardPause, touched: true},
+		{name: "freeze", ask: guardFreezeBack},
+		{name: "health", ask: guardHealthBack},
+		{name: "forecast", ask: guardForecast, touched: true},
+		{name: "in_flight", ask: guardInFlight, touched: true},
+	}
+}
+
+// finding is what all guards together say of a move.
+type finding struct {
+	effect  effect
+	why     string // what weighs most, with its figures
+	preview bool   // nothing forbids it, but a forecast is wanted first
+}
+
+// consider asks the guards. They are asked first without a forecast: where one
+// of them forbids the move as it is, nothing needs to be previewed.
+func (l *look) consider(m *move) finding {
+	guards := l.h.forward
+	if m.undoes != nil {
+		guards, m.targets = l.h.backward, m.undoes.Forecast.Targets
+	}
+	answers := make([]answer, len(guards))
+	for i, g := range guards {
+		answers[i] = g.ask(l, m)
+	}
+	if f := weigh(guards, answers); f.effect != passes {
+		l.noteAll(guards, answers)
+		return f
+	}
+	if !l.forecast(m) {
+		l.noteAll(guards, answers)
+		l.note("forecast", false, "none that is less than %s old: asked for", span(l.h.config.ForecastAge))
+		l.at(l.now.Add(l.h.config.ForecastAge)) // should the question get lost
+		return finding{preview: true}
+	}
+	for i, g := range guards {
+		if g.touched {
+			answers[i] = g.ask(l, m)
+		}
+	}
+	l.noteAll(guards, answers)
+	return weigh(guards, answers)
+}
+
+// weigh finds the answer with the greatest effect.
+func weigh(guards []guard, answers []answer) (f finding) {
+	for i, a := range answers {
+		if a.effect > f.effect {
+			f.effect, f.why = a.effect, guards[i].name+": "+a.detail
+		}
+	}
+	return f
+}
+
+// noteAll notes the answers of the guards that had something to say.
+func (l *look) noteAll(guards []guard, answers []answer) {
+	for i, a := range answers {
+		if a.detail != "" {
+			l.because = append(l.because, signalbox.Reason{Guard: guards[i].name, Passed: a.effect == passes, Detail: a.detail})
+		}
+	}
+}
+
+// forecast fills in the forecast of a move, if there is one that is young
+// enough. A move in shadow is never acted on, so any forecast does.
+func (l *look) forecast(m *move) bool {
+	hash := m.step.Hash()
+	l.read(signalbox.ForecastKey(hash))
+	f := l.w.Facts.Forecast(hash)
+	if f == nil || !m.shadow && !l.young(f, m) {
+		return false
+	}
+	m.forecast = f
+	m.targets = append(append([]signalbox.Target(nil), m.targets...), f.Targets...)
+	return true
+}
+
+// young reports whether a forecast still tells what is there: it is not old, and
+// no action on what it touches came after it.
+func (l *look) young(f *signalbox.Forecast, m *move) bool {
+	if !l.within(f.At, l.h.config.ForecastAge) || m.undoes != nil && l.outdated(f, m.undoes.EndedAt) {
+		return false
+	}
+	for _, t := range f.Targets {
+		l.read(signalbox.TargetKey(t))
+		s := l.w.State.Targets[t]
+		if s == nil || s.Last == "" {
+			continue
+		}
+		l.read(signalbox.ActionKey(s.Last))
+		if a := l.w.State.Actions[s.Last]; a != nil && l.outdated(f, a.EndedAt) {
+			return false
+		}
+	}
+	return true
+}
+
+// within reports whether t is less than d away from now.
+func (l *look) within(t time.Time, d time.Duration) bool {
+	return l.now.Sub(t).Abs() < d
+}
+
+// outdated reports whether a forecast was made before a moment that has passed.
+// One that is still to come, since the clock went back, outdates nothing: asking
+// for ever newer forecasts would not help.
+func (l *look) outdated(f *signalbox.Forecast, by time.Time) bool {
+	return f.At.Before(by) && !by.After(l.now)
+}
+
+// take decides on a move forward.
+func (l *look) take(m *move) signalbox.Decision {
+	act := signalbox.Decision{Verdict: signalbox.Act, Plan: m.plan, Next: m.index, Step: m.step}
+	if isPage(m.step) {
+		return l.takePage(m, act)
+	}
+	f := l.consider(m)
+	switch {
+	case f.preview:
+		act.Verdict = signalbox.Preview
+		return act
+	case f.effect == passes:
+		return act
+	case m.shadow || f.effect == waits:
+		return l.held()
+	}
+	why := "policy " + m.plan.Policy + " did not throw " + throw(m.step) + ": " + f.why
+	if f.effect == stops {
+		return l.giveUp(why, "")
+	}
+	return l.escalate(why, "")
+}
+
+// takePage takes a step that only tells a person: no guard holds it back but
+// its own condition.
+func (l *look) takePage(m *move, act signalbox.Decision) signalbox.Decision {
+	if a := guardCondition(l, m); a.effect != passes {
+		l.note("condition", false, "%s", a.detail)
+		if m.shadow {
+			return l.held()
+		}
+		return l.escalate("policy "+m.plan.Policy+" did not page "+m.step.Name+": "+a.detail, "")
+	}
+	if s := l.suppressed(); s != "" {
+		return l.hold("suppressed", "the source holds it under %s: no page", s)
+	}
+	l.note("page", true, "a page is never held back")
+	return act
+}

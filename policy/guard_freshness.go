@@ -1,0 +1,28 @@
+package policy
+
+import (
+	"fmt"
+
+	signalbox "github.com/signalbox/signalbox"
+)
+
+// guardFreshness asks that the incident's own series is seen to be ill right
+// now: a missing, stale or Unknown reading is never a reason to act, and what
+// is well again needs nothing. It waits rather than blocks, since a source that
+// stays Unknown is paged by itself.
+func guardFreshness(l *look, _ *move) answer {
+	r := l.own
+	if r == nil {
+		return answer{waits, "no reading of its series yet"}
+	}
+	ok, detail := l.fresh(r)
+	switch {
+	case !ok:
+		return answer{waits, detail}
+	case r.Condition != signalbox.Breached:
+		return answer{waits, fmt.Sprintf("its series reads %s right now, and is not over yet", r.Condition)}
+	case l.suppressed() != "":
+		return answer{waits, "the source holds it under " + l.suppressed()}
+	}
+	return answer{passes, detail}
+}

@@ -1,0 +1,29 @@
+package policy
+
+import (
+	"fmt"
+
+	signalbox "github.com/signalbox/signalbox"
+)
+
+// guardIneffective stops automation on a target after actions that did not
+// help, until a person releases it.
+func guardIneffective(l *look, m *move) answer {
+	if len(m.targets) == 0 {
+		return answer{}
+	}
+	most := l.h.config.Ineffective
+	worst := 0
+	for _, t := range m.targets {
+		l.read(signalbox.TargetKey(t))
+		s := l.w.State.Targets[t]
+		if s == nil {
+			continue
+		}
+		if !s.StoppedAt.IsZero() || s.Ineffective >= most {
+			return answer{blocks, fmt.Sprintf("automation on %s is stopped until it is released: %d actions did not help, at most %d", t, s.Ineffective, most)}
+		}
+		worst = max(worst, s.Ineffective)
+	}
+	return answer{passes, fmt.Sprintf("%d actions did not help, stops at %d", worst, most)}
+}

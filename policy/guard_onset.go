@@ -1,0 +1,29 @@
+package policy
+
+import (
+	"fmt"
+
+	signalbox "github.com/signalbox/signalbox"
+)
+
+// guardOnset lets a policy act only on what broke while it was in force: at a
+// first start, or under a new or edited policy, what is already broken is paged.
+func guardOnset(l *look, m *move) answer {
+	name := m.plan.Policy
+	l.read(signalbox.PolicyKey(name))
+	if m.rule == nil || m.rule.hash != m.plan.PolicyHash {
+		return answer{stops, fmt.Sprintf("policy %s was edited or removed since this runbook began", name)}
+	}
+	s := l.w.State.Policies[name]
+	if s == nil || s.Hash != m.rule.hash || s.ActivatedAt.IsZero() {
+		return answer{blocks, fmt.Sprintf("policy %s, as it is configured, is not activated yet", name)}
+	}
+	switch well := l.inc.WellAt; {
+	case well.IsZero():
+		return answer{stops, fmt.Sprintf("it was never seen well, so it may be older than policy %s, active since %s", name, clock(s.ActivatedAt))}
+	case well.Before(s.ActivatedAt):
+		return answer{stops, fmt.Sprintf("last seen well %s, before policy %s was activated %s", clock(well), name, clock(s.ActivatedAt))}
+	default:
+		return answer{passes, fmt.Sprintf("last seen well %s, policy active since %s", clock(well), clock(s.ActivatedAt))}
+	}
+}

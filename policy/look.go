@@ -1,0 +1,204 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	signalbox "github.com/signalbox/signalbox"
+)
+
+// look is one look at one incident. Whatever it consults goes through it, so
+// that Reads, Because and Until of the decision are complete.
+type look struct {
+	h       *Handbook
+	w       *World
+	now     time.Time
+	inc     *signalbox.Incident
+	own     *signalbox.Reading  // the freshest of its series; nil: none
+	actions []*signalbox.Action // of the incident, in the order of their claims
+	lost    signalbox.ActionID  // an action of the incident that has no record
+	because []signalbox.Reason
+	reads   []signalbox.Key
+	until   time.Time
+	shadow  []signalbox.Shadow
+}
+
+func newLook(h *Handbook, w *World, inc *signalbox.Incident) *look {
+	r := &inc.Reading
+	l := &look{
+		h: h, w: w, inc: inc,
+		now: w.Now.Round(0), // wall time alone: a clock that goes back must not look like time passing
+		own: w.Facts.Reading(r.Detector, r.Series, r.Episode),
+	}
+	l.reads = append(make([]signalbox.Key, 0, 16),
+		signalbox.IncidentKey(inc.ID), signalbox.ActiveKey, signalbox.ControlsKey,
+		signalbox.ReadingKey(r.Detector, r.Subject))
+	if l.own != nil && l.own.Subject != r.Subject {
+		l.read(signalbox.ReadingKey(l.own.Detector, l.own.Subject))
+	}
+	for _, id := range inc.Actions {
+		l.read(signalbox.ActionKey(id))
+		if a := w.State.Actions[id]; a != nil {
+			l.actions = append(l.actions, a)
+		} else {
+			l.lost = id
+		}
+	}
+	return l
+}
+
+func (l *look) read(k signalbox.Key) { l.reads = append(l.reads, k) }
+
+// at asks to look again at t, if that is still to come.
+func (l *look) at(t time.Time) {
+	if t.After(l.now) && (l.until.IsZero() || t.Before(l.until)) {
+		l.until = t
+	}
+}
+
+func (l *look) note(code string, passed bool, format string, args ...any) {
+	l.because = append(l.because, signalbox.Reason{Guard: code, Passed: passed, Detail: fmt.Sprintf(format, args...)})
+}
+
+// finish completes a decision with all that was consulted.
+func (l *look) finish(d signalbox.Decision) signalbox.Decision {
+	slices.Sort(l.reads)
+	d.Incident, d.Because, d.Shadow, d.Until = l.inc.ID, l.because, l.shadow, l.until
+	d.Reads = slices.Compact(l.reads)
+	return d
+}
+
+func (l *look) hold(code, format string, args ...any) signalbox.Decision {
+	l.note(code, false, format, args...)
+	return signalbox.Decision{Verdict: signalbox.Hold}
+}
+
+// held holds for the reasons that were noted already.
+func (l *look) held() signalbox.Decision { return signalbox.Decision{Verdict: signalbox.Hold} }
+
+func (l *look) owner() string {
+	if l.inc.Owner != "" {
+		return l.inc.Owner
+	}
+	return l.h.config.DefaultOwner
+}
+
+// escalate pages the owner, once for an incident, for reasons that were noted
+// already; afterwards it holds. A silence of the source stops the page.
+func (l *look) escalate(why, group string) signalbox.Decision {
+	if l.inc.Page != "" {
+		return l.held()
+	}
+	if s := l.suppressed(); s != "" {
+		return l.hold("suppressed", "the source holds it under %s: no page", s)
+	}
+	return signalbox.Decision{
+		Verdict: signalbox.Escalate,
+		Page:    &signalbox.PageNote{Owner: l.owner(), Group: group, Why: why},
+	}
+}
+
+// giveUp ends automation on the incident and pages, also where a page went out
+// before: it is then brought up to date. It does so once.
+func (l *look) giveUp(why, group string) signalbox.Decision {
+	if l.inc.GaveUp != "" && l.inc.Page != "" {
+		return l.hold("gave_up", "automation has given up: %s", l.inc.GaveUp)
+	}
+	l.note("gave_up", false, "automation gives up: %s", why)
+	if s := l.suppressed(); s != "" {
+		return l.hold("suppressed", "the source holds it under %s: no page", s)
+	}
+	return signalbox.Decision{
+		Verdict: signalbox.Escalate, GaveUp: why,
+		Page: &signalbox.PageNote{Owner: l.owner(), Group: group, Why: why},
+	}
+}
+
+// suppressed names the silence or inhibition that is in force.
+func (l *look) suppressed() string {
+	if l.own != nil {
+		return l.own.Suppressed
+	}
+	return l.inc.Reading.Suppressed
+}
+
+// reading returns the freshest reading of the incident's own series. An alert
+// that has ended is no longer among the facts; what was recorded of it stands.
+func (l *look) reading() *signalbox.Reading {
+	if l.own == nil && l.inc.Reading.Episode != "" && l.inc.Reading.Condition == signalbox.Clear {
+		return &l.inc.Reading
+	}
+	return l.own
+}
+
+// seenAt is the time of what a reading shows. An alert has no sample: it shows
+// what its source said when it was received.
+func seenAt(r *signalbox.Reading) time.Time {
+	if r.SampleAt.IsZero() && r.Episode != "" {
+		return r.At
+	}
+	return r.SampleAt
+}
+
+// fresh reports whether a reading may be relied on, and why not. It asks to look
+// again when that ends.
+func (l *look) fresh(r *signalbox.Reading) (ok bool, detail string) {
+	d, known := l.h.detectors[r.Detector]
+	if !known {
+		return false, fmt.Sprintf("detector %q is not configured", r.Detector)
+	}
+	if r.Condition == signalbox.Unknown {
+		return false, strings.TrimSuffix("unknown: "+r.Reason, ": ")
+	}
+	if r.Episode != "" && r.Condition == signalbox.Clear {
+		return true, "its source says that it ended" // final: a new illness is a new episode
+	}
+	at := seenAt(r)
+	age := l.now.Sub(at)
+	if at.IsZero() || age > d.Fresh || age < -d.Fresh {
+		return false, fmt.Sprintf("the newest sample is of %s, at most %s old is relied on", clock(at), span(d.Fresh))
+	}
+	l.at(at.Add(d.Fresh + time.Nanosecond))
+	return true, fmt.Sprintf("sample %s old, at most %s is relied on", span(age), span(d.Fresh))
+}
+
+// action returns the incident's action that takes another one back; nil: none
+// has tried.
+func (l *look) undoOf(id signalbox.ActionID) *signalbox.Action {
+	for _, a := range l.actions {
+		if a.Undoes == id {
+			return a
+		}
+	}
+	return nil
+}
+
+// lastSwitched returns the last action that threw a switch forward; nil: none.
+func (l *look) lastSwitched() *signalbox.Action {
+	for _, a := range slices.Backward(l.actions) {
+		if a.Undoes == "" && !isPage(&a.Step) {
+			return a
+		}
+	}
+	return nil
+}
+
+// stands reports whether the effect of an action is still there and is its own:
+// nothing took it back or threw the switch since.
+func (l *look) stands(a *signalbox.Action) bool {
+	if a.Undoes != "" || a.Undone != "" || a.Stage != signalbox.Done || isPage(&a.Step) {
+		return false
+	}
+	if u := l.undoOf(a.ID); u != nil && u.Stage == signalbox.Done {
+		return false
+	}
+	for _, t := range a.Forecast.Targets {
+		l.read(signalbox.TargetKey(t))
+		if s := l.w.State.Targets[t]; s != nil && s.Thrown == a.ID {
+			return true
+		}
+	}
+	return false
+}

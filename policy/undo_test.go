@@ -1,0 +1,119 @@
+package policy
+
+import (
+	"testing"
+	"time"
+
+	signalbox "github.com/signalbox/signalbox"
+)
+
+// The guards of the way back, each by itself.
+func TestGuardsBack(t *testing.T) {
+	freeze := []Freeze{{Name: "sale", From: noon.Add(-time.Hour), To: noon.Add(time.Hour)}}
+	cases := map[string]struct {
+		outcome        signalbox.Outcome
+		cleared, word  bool
+		freeze, health effect
+	}{
+		"did not help":                  {signalbox.NotRecovered, false, false, passes, passes},
+		"did not help, but is over":     {signalbox.NotRecovered, true, false, blocks, blocks},
+		"helped":                        {signalbox.Recovered, true, false, blocks, blocks},
+		"unverified":                    {signalbox.Unverified, false, false, blocks, blocks},
+		"helped, and a person asked":    {signalbox.Recovered, true, true, blocks, passes},
+		"unverified and a person asked": {signalbox.Unverified, false, true, blocks, passes},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			config := configOf(failover())
+			config.Freeze = freeze
+			b := newBoxOf(t, config)
+			a := b.acted(c.outcome)
+			if c.cleared {
+				b.healed()
+			}
+			b.see("replica-lag", "replica/a", signalbox.Breached, 5)
+			l := newLook(b.h, b.w, b.inc())
+			m := l.back(a)
+			m.byWord = c.word
+			if got := guardFreezeBack(l, m); got.effect != c.freeze {
+				t.Errorf("freeze: got %v", got)
+			}
+			if got := guardHealthBack(l, m); got.effect != c.health {
+				t.Errorf("health: got %v", got)
+			}
+		})
+	}
+}
+
+func TestForecastFromBeforeTheActionIsOld(t *testing.T) {
+	b := newBox(t)
+	b.foresee(throwTo("a"), "b").Already = true
+	b.later(time.Second)
+	a := b.acted(signalbox.NotRecovered)
+	b.want(signalbox.Preview, "forecast")
+	a.EndedAt = b.w.Now.Add(time.Minute) // still to come: the clock went back
+	b.w.State.Actions["act-0"] = a
+	b.want(signalbox.Escalate, "undo")
+
+	p := failover()
+	p.Runbook[0].Undo = signalbox.UndoAsk
+	b = newBox(t, p)
+	b.foresee(throwTo("a"), "b").Already = true
+	b.later(time.Second)
+	b.acted(signalbox.Recovered)
+	b.healed()
+	b.want(signalbox.Preview, "forecast")
+}
+
+func TestIneffectiveStaysThrownWhereAPersonMustAsk(t *testing.T) {
+	for _, mode := range []signalbox.UndoMode{"", signalbox.UndoAsk, signalbox.UndoNever} {
+		p := failover()
+		p.Runbook[0].Undo = mode
+		b := newBox(t, p)
+		b.acted(signalbox.NotRecovered)
+		b.foresee(throwTo("a"), "b")
+		b.later(time.Second)
+		b.paged(b.want(signalbox.Escalate, "undo"))
+		b.want(signalbox.Hold, "gave_up")
+	}
+}
+
+func TestGaveUpWithoutAPageIsPaged(t *testing.T) {
+	b := newBox(t)
+	b.inc().GaveUp = "why"
+	if d := b.want(signalbox.Escalate, "gave_up"); d.GaveUp != "why" {
+		t.Errorf("got %q", d.GaveUp)
+	}
+}
+
+func TestWhatNoLongerStandsIsLeftAlone(t *testing.T) {
+	cases := map[string]func(b *box, a *signalbox.Action){
+		"thrown by another":   func(b *box, _ *signalbox.Action) { b.touch().Thrown = "other" },
+		"taken back":          func(_ *box, a *signalbox.Action) { a.Undone = "undo" },
+		"failed":              func(_ *box, a *signalbox.Action) { a.Stage = signalbox.Broken },
+		"taken back, unnoted": func(b *box, a *signalbox.Action) { b.undone(a) },
+	}
+	for name, change := range cases {
+		t.Run(name, func(t *testing.T) {
+			b := newBox(t)
+			change(b, b.acted(signalbox.NotRecovered))
+			b.want(signalbox.Escalate, "gave_up")
+			b.healed()
+			b.want(signalbox.Resolve, "resolve")
+		})
+	}
+}
+
+// undone adds an action that took another one back.
+func (b *box) undone(a *signalbox.Action) {
+	b.w.State.Actions["undo"] = &signalbox.Action{ID: "undo", Undoes: a.ID, Stage: signalbox.Done, Step: throwTo("a")}
+	b.inc().Actions = append(b.inc().Actions, "undo")
+}
+
+func TestNoStepBackIsKnown(t *testing.T) {
+	b := newBox(t)
+	b.acted(signalbox.NotRecovered).Forecast.Undo = nil
+	b.paged(b.want(signalbox.Escalate, "gave_up"))
+	b.healed()
+	b.want(signalbox.Hold, "undo")
+}

@@ -1,0 +1,196 @@
+package endpoint
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+
+	promconfig "github.com/prometheus/common/config"
+	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
+	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// maxClients bounds the clients that are kept. There is one for each cluster
+// and each HTTP setting; more come only with changed configurations.
+const maxClients = 64
+
+// maxBody bounds an answer, in bytes. A ConfigMap has at most 1 MiB of data.
+const maxBody = 4 << 20
+
+// errTooLong: an answer had no end.
+var errTooLong = fmt.Errorf("the answer is longer than %d bytes", maxBody)
+
+// clients keeps connections, by what they were made of. It is safe for
+// concurrent use.
+type clients struct {
+	agent string
+	mu    sync.Mutex
+	kept  map[string]client
+}
+
+type client struct {
+	http          *http.Client
+	core          coreclient.CoreV1Interface
+	authorization authorizationclient.AuthorizationV1Interface
+}
+
+func newClients(agent string) *clients {
+	if agent == "" {
+		agent = "signalbox"
+	}
+	return &clients{agent: agent, kept: map[string]client{}}
+}
+
+// get returns the client under key, made anew where there is none.
+func (c *clients) get(key string, dial func() (client, error)) (client, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k, ok := c.kept[key]; ok {
+		return k, nil
+	}
+	made, err := dial()
+	if err != nil {
+		return client{}, err
+	}
+	if len(c.kept) >= maxClients {
+		for k, old := range c.kept {
+			old.http.CloseIdleConnections()
+			delete(c.kept, k)
+		}
+	}
+	c.kept[key] = made
+	return made, nil
+}
+
+// configMap is the backend of a ConfigMap's key. The kubeconfig is part of the
+// client's key by its content, so that a rotated one counts at once.
+func (c *clients) configMap(s configMapSpec) (backend, error) {
+	key, load := "in_cluster", rest.InClusterConfig
+	if !s.InCluster {
+		content, err := os.ReadFile(s.Kubeconfig)
+		if err != nil {
+			return nil, fmt.Errorf("kubeconfig: %w", err)
+		}
+		key = fmt.Sprintf("kubeconfig %s %x", s.Kubeconfig, sha256.Sum256(content))
+		load = func() (*rest.Config, error) { return loadKubeconfig(s.Kubeconfig) }
+	}
+	k, err := c.get(key, func() (client, error) { return c.dialKubernetes(load) })
+	if err != nil {
+		return nil, err
+	}
+	return newConfigMap(s, k.core, k.authorization), nil
+}
+
+// loadKubeconfig reads the current context of one file. It does not fall back
+// to the pod's own account where the file says nothing, as clientcmd's
+// deferred loading does. A decoder's error may quote the file, and is left out.
+func loadKubeconfig(path string) (*rest.Config, error) {
+	file, err := clientcmd.LoadFromFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig %s is not a kubeconfig", path)
+	}
+	if file.CurrentContext == "" {
+		return nil, fmt.Errorf("kubeconfig %s must have a current-context", path)
+	}
+	if err := clientcmd.ResolveLocalPaths(file); err != nil {
+		return nil, fmt.Errorf("kubeconfig %s: paths in it can't be resolved", path)
+	}
+	config, err := clientcmd.NewDefaultClientConfig(*file, &clientcmd.ConfigOverrides{}).ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig %s: context %q is incomplete", path, file.CurrentContext)
+	}
+	return config, nil
+}
+
+// dialKubernetes makes the client. Its own rate limit is off: a wait in it
+// would come between the last check and the send, and what the daemon sends is
+// bounded by its budgets; the API server has its own priority and fairness.
+func (c *clients) dialKubernetes(load func() (*rest.Config, error)) (client, error) {
+	config, err := load()
+	if err != nil {
+		return client{}, err
+	}
+	config.QPS, config.Burst = -1, 0
+	config.UserAgent = c.agent
+	config.Timeout = callTimeout
+	config.WarningHandler = rest.NoWarnings{}
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return bounded{next} })
+	h, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return client{}, errors.New("the credentials or certificates of the cluster's connection can't be loaded")
+	}
+	h.CheckRedirect = refuseRedirect
+	core, err := coreclient.NewForConfigAndClient(config, h)
+	if err != nil {
+		return client{}, fmt.Errorf("cluster: %w", err)
+	}
+	authorization, err := authorizationclient.NewForConfigAndClient(config, h)
+	if err != nil {
+		return client{}, fmt.Errorf("cluster: %w", err)
+	}
+	return client{http: h, core: core, authorization: authorization}, nil
+}
+
+// http is the backend of a setting behind an HTTP API.
+func (c *clients) http(s httpSpec) (backend, error) {
+	k, err := c.get("http "+s.Client, func() (client, error) {
+		config, err := promconfig.LoadHTTPConfig(s.Client)
+		if err != nil {
+			return client{}, errors.New("http: the client's settings can't be read")
+		}
+		h, err := promconfig.NewClientFromConfig(*config, "signalbox", promconfig.WithUserAgent(c.agent))
+		if err != nil {
+			return client{}, fmt.Errorf("http: %w", err)
+		}
+		h.CheckRedirect, h.Timeout = refuseRedirect, callTimeout
+		h.Transport = bounded{h.Transport}
+		return client{http: h}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &httpSetting{spec: s, client: k.http}, nil
+}
+
+// refuseRedirect hands a redirect back as the answer: credentials follow none.
+func refuseRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// bounded ends an answer that is longer than maxBody with an error.
+type bounded struct{ next http.RoundTripper }
+
+func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := b.next.RoundTrip(r)
+	if err == nil && resp.Body != nil {
+		resp.Body = &boundedBody{ReadCloser: resp.Body, left: maxBody}
+	}
+	return resp, err
+}
+
+func (b bounded) CloseIdleConnections() {
+	if c, ok := b.next.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+type boundedBody struct {
+	io.ReadCloser
+	left int
+}
+
+func (b *boundedBody) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, errTooLong
+	}
+	if len(p) > b.left {
+		p = p[:b.left]
+	}
+	n, err := b.ReadCloser.Read(p)
+	b.left -= n
+	return n, err
+}

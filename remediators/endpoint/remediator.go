@@ -1,0 +1,212 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	signalbox "github.com/signalbox/signalbox"
+)
+
+// writeAttempts bounds how often a write is tried again because something else
+// on the same target, another key of the ConfigMap, changed under it.
+const writeAttempts = 5
+
+// remediator flips switches. It keeps connections, and no state of actions; it
+// is safe for concurrent use.
+type remediator struct {
+	now     func() time.Time
+	clients *clients
+}
+
+var (
+	_ signalbox.Remediator = (*remediator)(nil)
+	_ signalbox.Sealer     = (*remediator)(nil)
+)
+
+// open resolves a step: its spec, its backend and the value that it wants.
+func (r *remediator) open(s signalbox.Step) (spec, backend, string, error) {
+	sp, err := parseSpec(s.Spec)
+	if err != nil {
+		return spec{}, nil, "", refused("switch %q: %v", s.Name, err)
+	}
+	want, ok := sp.Positions[s.To]
+	if !ok {
+		return spec{}, nil, "", refused("switch %q: position %q is not listed", s.Name, s.To)
+	}
+	var b backend
+	if sp.ConfigMap != nil {
+		b, err = r.clients.configMap(*sp.ConfigMap)
+	} else {
+		b, err = r.clients.http(*sp.HTTP)
+	}
+	if err != nil {
+		return spec{}, nil, "", refused("switch %q: %v", s.Name, err)
+	}
+	return sp, b, want, nil
+}
+
+// Preview reads the setting and what the daemon may do with it. What the
+// target answers for sure (not there, not allowed) is Refused; when it can't
+// be seen, that is an error.
+func (r *remediator) Preview(ctx context.Context, s signalbox.Step) (signalbox.Forecast, error) {
+	sp, b, want, err := r.open(s)
+	if err != nil {
+		return signalbox.Forecast{}, err
+	}
+	f := signalbox.Forecast{At: r.now(), Targets: []signalbox.Target{b.target()}, Reach: b.reach()}
+	st, err := b.read(ctx)
+	var failure *signalbox.Failure
+	if errors.As(err, &failure) {
+		f.Refused = failure.Error()
+		return f, nil
+	}
+	if err != nil {
+		return signalbox.Forecast{}, fmt.Errorf("switch %q: %w", s.Name, err)
+	}
+	f.Class, f.Latency = st.class, signalbox.Duration(st.latency)
+	f.Found, f.Version, f.Position = st.value, st.version, sp.position(st.value)
+	f.Already = st.blocked == "" && st.value == want
+	if f.Position == "" {
+		f.Found = shown(st.value)
+	} else {
+		f.ByHand = b.byHand(st.value)
+	}
+	if f.Refused = obstacle(sp, b, st, f); f.Refused == "" && !f.Already {
+		f.Refused = b.may(ctx)
+	}
+	f.Undo, err = undo(sp, s, f, want)
+	return f, err
+}
+
+// obstacle says why what was found forbids the step; empty: nothing does. An
+// undo whose value is there already has nothing to refuse.
+func obstacle(sp spec, b backend, st state, f signalbox.Forecast) string {
+	switch {
+	case st.blocked != "":
+		return st.blocked
+	case f.Position == "":
+		return fmt.Sprintf("value %q is not one of the listed positions", shown(st.value))
+	case sp.Expect != nil && f.Already:
+		return ""
+	case sp.Expect != nil && st.value != *sp.Expect:
+		return fmt.Sprintf("value %q is not the one to take back, %q: someone else changed it", shown(st.value), shown(*sp.Expect))
+	}
+	if foreign := st.fence.foreign(st.value); foreign != "" {
+		return foreign + "; to hand it back: " + b.handBack()
+	}
+	return ""
+}
+
+// undo is the step that takes a throw back; nil for an undo, and where nothing
+// would be thrown.
+func undo(sp spec, s signalbox.Step, f signalbox.Forecast, want string) (*signalbox.Step, error) {
+	if sp.Expect != nil || f.Already || f.Refused != "" {
+		return nil, nil
+	}
+	raw, err := sp.undoing(want)
+	if err != nil {
+		return nil, fmt.Errorf("switch %q: undo: %w", s.Name, err)
+	}
+	back := s
+	back.To, back.Spec, back.If = f.Position, raw, ""
+	return &back, nil
+}
+
+// Start sets the value, if what it finds is what the forecast found, and
+// nobody else has a hand on it. An error is a *signalbox.Failure unless the
+// answer to a write was lost, or an earlier Start of the same action, not
+// sealed since, may still come through.
+func (r *remediator) Start(ctx context.Context, a signalbox.Action) (signalbox.Receipt, error) {
+	receipt, err := r.start(ctx, a)
+	inDoubt := (a.Stage == signalbox.Started || a.Stage == signalbox.Doubt) && a.Sealed == 0
+	var failure *signalbox.Failure
+	if inDoubt && errors.As(err, &failure) {
+		return receipt, fmt.Errorf("an earlier attempt is in doubt, and this one had no effect: %s", failure.Error())
+	}
+	return receipt, err
+}
+
+func (r *remediator) start(ctx context.Context, a signalbox.Action) (signalbox.Receipt, error) {
+	sp, b, want, err := r.open(a.Step)
+	if err != nil {
+		return signalbox.Receipt{}, err
+	}
+	var first state
+	for attempt := range writeAttempts {
+		st, err := b.read(ctx)
+		if err != nil {
+			return signalbox.Receipt{}, unsent(err)
+		}
+		if attempt == 0 {
+			first = st
+		}
+		if attempt > 0 && st.class == signalbox.ClassC && st.value == want {
+			return signalbox.Receipt{}, fmt.Errorf("switch %q: the value wanted appeared during the write, and the target can't tell whose it is", a.Step.Name)
+		}
+		if receipt, done, err := r.judge(a, sp, st, want); done || err != nil {
+			return receipt, err
+		}
+		if st.value != first.value || st.fence != first.fence {
+			return signalbox.Receipt{}, refused("switch %q: someone else wrote it at the same time", a.Step.Name)
+		}
+		version, err := b.write(ctx, st, change{value: &want, fence: written(a, want)}, a.Gate)
+		if errors.Is(err, errConflict) {
+			continue
+		}
+		if err != nil {
+			return signalbox.Receipt{}, err
+		}
+		return signalbox.Receipt{At: r.now(), Version: version, Detail: fmt.Sprintf("%s is at %s (was %s)", a.Step.Name, a.Step.To, sp.position(st.value))}, nil
+	}
+	return signalbox.Receipt{}, refused("switch %q: %v, %d times in a row", a.Step.Name, errConflict, writeAttempts)
+}
+
+// unsent makes a failure of an error that came before anything was sent.
+func unsent(err error) error {
+	var failure *signalbox.Failure
+	if errors.As(err, &failure) {
+		return err
+	}
+	return &signalbox.Failure{Reason: "nothing was written", Err: err}
+}
+
+// judge holds a fresh look against the action: done where its effect is there
+// or nothing is to do, an error where it must not be written, else neither.
+func (r *remediator) judge(a signalbox.Action, sp spec, st state, want string) (receipt signalbox.Receipt, done bool, err error) {
+	receipt = signalbox.Receipt{At: r.now(), Version: st.version}
+	if st.fence.Action == a.ID && a.ID != "" {
+		receipt.Detail = fmt.Sprintf("%s was put to %s before", a.Step.Name, a.Step.To)
+		return receipt, true, nil
+	}
+	if reason := forbids(a, sp, st); reason != "" {
+		return signalbox.Receipt{}, false, refused("switch %q: %s", a.Step.Name, reason)
+	}
+	if st.value == want {
+		receipt.Detail = fmt.Sprintf("%s is at %s already: nothing was written", a.Step.Name, a.Step.To)
+		return receipt, true, nil
+	}
+	return signalbox.Receipt{}, false, nil
+}
+
+// forbids says why the action must not write over what is there; empty: it may.
+func forbids(a signalbox.Action, sp spec, st state) string {
+	if st.blocked != "" {
+		return st.blocked
+	}
+	if reason := st.fence.ahead(a); reason != "" {
+		return reason
+	}
+	switch {
+	case a.Undoes != "" && st.fence.Action != "" && st.fence.Action != a.Undoes:
+		return fmt.Sprintf("action %s wrote it last, not %s, which is to be taken back", st.fence.Action, a.Undoes)
+	case st.value != a.Forecast.Found:
+		return fmt.Sprintf("the value changed since the preview: it was %q, now it is %q", shown(a.Forecast.Found), shown(st.value))
+	case sp.Expect != nil && st.value != *sp.Expect && !a.Forecast.Already:
+		return fmt.Sprintf("value %q is not the one to take back, %q", shown(st.value), shown(*sp.Expect))
+	case sp.position(st.value) == "":
+		return fmt.Sprintf("value %q is not one of the listed positions", shown(st.value))
+	}
+	return st.fence.foreign(st.value)
+}

@@ -1,0 +1,167 @@
+package endpoint
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"path/filepath"
+	"slices"
+
+	promconfig "github.com/prometheus/common/config"
+
+	"github.com/signalbox/signalbox/internal/kind"
+)
+
+// spec is Step.Spec: all that a flip needs, so that an action outlives the
+// configuration that made it. It holds no secret.
+type spec struct {
+	Backend   string            `json:"backend"`
+	Positions map[string]string `json:"positions"`
+	// Expect is the value that an undo takes back: when another is found, it
+	// is not ours to take back. Nil: a throw.
+	Expect    *string        `json:"expect,omitempty"`
+	ConfigMap *configMapSpec `json:"configmap,omitempty"`
+	HTTP      *httpSpec      `json:"http,omitempty"`
+}
+
+type configMapSpec struct {
+	Kubeconfig string `json:"kubeconfig,omitempty"` // absolute
+	InCluster  bool   `json:"in_cluster,omitempty"`
+	Namespace  string `json:"namespace"`
+	Name       string `json:"name"`
+	Key        string `json:"key"`
+}
+
+type httpSpec struct {
+	URL     string        `json:"url"`
+	Field   string        `json:"field"`
+	Latency kind.Duration `json:"latency"`
+	// Client is the HTTP client configuration as YAML: prometheus/common's
+	// JSON form loses headers on its way back.
+	Client string `json:"client"`
+}
+
+// resolve makes Step.Spec of a switch's settings.
+func resolve(in kind.SpecInput) (json.RawMessage, error) {
+	if err := checkPositions(in.Positions); err != nil {
+		return nil, fmt.Errorf("switch %q: %w", in.Name, err)
+	}
+	s := spec{Backend: in.Backend, Positions: in.Positions}
+	var err error
+	switch settings := in.Settings.(type) {
+	case *ConfigMap:
+		s.ConfigMap, err = resolveConfigMap(in, settings)
+	case *HTTP:
+		s.HTTP, err = resolveHTTP(in, settings)
+	default:
+		err = fmt.Errorf("backend must be configmap or http, got %q", in.Backend)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("switch %q: %w", in.Name, err)
+	}
+	return json.Marshal(s)
+}
+
+// checkPositions refuses what would make a value found ambiguous, and secrets:
+// values stand in journals and pages.
+func checkPositions(positions map[string]string) error {
+	if len(positions) == 0 {
+		return errors.New("positions must list at least one")
+	}
+	names := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(positions)) {
+		value := positions[name]
+		if value == "" {
+			return fmt.Errorf("positions.%s must not be empty", name)
+		}
+		if shown(value) != value {
+			return fmt.Errorf("positions.%s must hold no password, have at most %d bytes and print on one line", name, maxShown)
+		}
+		if other, taken := names[value]; taken {
+			return fmt.Errorf("positions.%s and positions.%s must have different values, both are %q", other, name, value)
+		}
+		names[value] = name
+	}
+	return nil
+}
+
+func resolveConfigMap(in kind.SpecInput, c *ConfigMap) (*configMapSpec, error) {
+	if in.Source == nil {
+		return nil, errors.New("configmap.source: no sources are configured")
+	}
+	name, settings, ok := in.Source(c.Source)
+	cluster, isCluster := settings.(*Cluster)
+	if !ok || name != sourceKubernetes || !isCluster {
+		return nil, fmt.Errorf("configmap.source must name a source of kind kubernetes, got %q", c.Source)
+	}
+	out := &configMapSpec{InCluster: cluster.InCluster, Namespace: c.Namespace, Name: c.Name, Key: c.Key}
+	if cluster.Kubeconfig == "" {
+		return out, nil
+	}
+	file := cluster.Kubeconfig
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(in.ConfigDir, file)
+	}
+	abs, err := filepath.Abs(file)
+	if err != nil {
+		return nil, fmt.Errorf("source %q: kubeconfig: %w", c.Source, err)
+	}
+	out.Kubeconfig = abs
+	return out, nil
+}
+
+func resolveHTTP(in kind.SpecInput, h *HTTP) (*httpSpec, error) {
+	dir, err := filepath.Abs(in.ConfigDir)
+	if err != nil {
+		return nil, fmt.Errorf("http: %w", err)
+	}
+	client, err := promconfig.LoadHTTPConfig(h.HTTPClientConfig.String()) // a deep copy
+	if err != nil {
+		return nil, errors.New("http: must be a valid HTTP client configuration")
+	}
+	client.SetDirectory(dir)
+	u, err := url.Parse(h.URL)
+	if err != nil || addressRule(u) != "" {
+		return nil, errors.New("http.url must be a URL without credentials, query and fragment")
+	}
+	return &httpSpec{URL: u.String(), Field: h.Field, Latency: h.Latency, Client: client.String()}, nil
+}
+
+// parseSpec reads Step.Spec strictly: a key that this version does not know
+// may be a limit that it would not keep.
+func parseSpec(raw json.RawMessage) (spec, error) {
+	var s spec
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&s); err != nil {
+		return spec{}, fmt.Errorf("step's spec can't be read: %w", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return spec{}, errors.New("step's spec can't be read: more than one value")
+	}
+	configMap, http := s.Backend == backendConfigMap && s.ConfigMap != nil, s.Backend == backendHTTP && s.HTTP != nil
+	if !configMap && !http || s.ConfigMap != nil && s.HTTP != nil {
+		return spec{}, fmt.Errorf("step's spec must hold the settings of its backend, configmap or http, got %q", s.Backend)
+	}
+	return s, checkPositions(s.Positions)
+}
+
+// position names the listed position that has the value; empty: none.
+func (s spec) position(value string) string {
+	for name, v := range s.Positions {
+		if v == value {
+			return name
+		}
+	}
+	return ""
+}
+
+// undoing returns the spec of the step that takes value back.
+func (s spec) undoing(value string) (json.RawMessage, error) {
+	s.Expect = &value
+	return json.Marshal(s)
+}

@@ -1,0 +1,24 @@
+// Package remediators is the table of the kinds of remediators: one line a
+// kind.
+package remediators
+
+import (
+	"github.com/signalbox/signalbox/internal/kind"
+	"github.com/signalbox/signalbox/remediators/endpoint"
+	"github.com/signalbox/signalbox/remediators/page"
+)
+
+// Kinds returns the table.
+func Kinds() []kind.Remediator {
+	return []kind.Remediator{
+		endpoint.Kind(), // flips a switch among listed positions
+		page.Kind(),     // reaches an owner through PagerDuty
+	}
+}
+
+// Connections returns the kinds of sources that only remediators use.
+func Connections() []kind.Source {
+	return []kind.Source{
+		endpoint.Kubernetes(), // an API server
+	}
+}

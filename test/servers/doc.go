@@ -1,0 +1,105 @@
+// Package servers runs real servers for tests: Prometheus, Alertmanager and a
+// Kubernetes API server as child processes, and an exporter in process whose
+// gauges a test sets.
+//
+// Each listens on free ports of loopback, is ready when its constructor
+// returns, dies with the test's process, and is stopped when its test ends; the
+// end of its log is shown where the test failed. The programs come from the
+// cache that `go run ./test/servers/install` fills; where one is missing a
+// test is skipped, and fails where CI=true is set.
+package servers
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/signalbox/signalbox/test/servers/cache"
+)
+
+// Patience is how long a server may take to be ready: long, for a busy machine.
+const Patience = 90 * time.Second
+
+// Await asks until check returns nil, and fails the test with its last error
+// when that takes longer than within. check's ctx ends with that time.
+func Await(t testing.TB, within time.Duration, what string, check func(ctx context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), within)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	err := check(ctx)
+	for err != nil {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%s: not within %s: %v", what, within, err)
+		case <-tick.C:
+			if next := check(ctx); next == nil || ctx.Err() == nil {
+				err = next
+			}
+		}
+	}
+}
+
+// program returns the path of a program in the cache, which needs other files.
+func program(t testing.TB, b cache.Binary, needs ...string) string {
+	t.Helper()
+	path, err := b.Path()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if exists(append(needs, path)) {
+		return path
+	}
+	if strings.EqualFold(os.Getenv("CI"), "true") {
+		t.Fatalf("%s %s is not there: run `%s` first", b.Name, b.Version, cache.Command)
+	}
+	t.Skipf("SKIPPED, NOT TESTED: %s %s is not there: run `%s`", b.Name, b.Version, cache.Command)
+	return ""
+}
+
+func exists(paths []string) bool {
+	for _, path := range paths {
+		if _, err := os.Stat(path); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// freePort returns a port of loopback that nobody listens on. Another process
+// may take it before it is used: a server that finds it taken is started again
+// on another.
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// ready asks a URL for 200.
+func ready(client *http.Client, url string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+		if err != nil {
+			return err
+		}
+		resp, err := client.Do(r)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return fmt.Errorf("%s answers %s", url, resp.Status)
+		}
+		return nil
+	}
+}

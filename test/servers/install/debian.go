@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/signalbox/signalbox/test/servers/cache"
+)
+
+// unpack downloads a Debian package and takes the program of the same name out
+// of it. It needs no rights; the programs need nothing but libc.
+func (in *installer) unpack(ctx context.Context, b cache.Binary) (string, error) {
+	tree, err := in.unpackTree(ctx, b)
+	return filepath.Join(tree, "usr", "bin", b.Name), err
+}
+
+func (in *installer) unpackTree(ctx context.Context, b cache.Binary) (string, error) {
+	if _, err := exec.LookPath("apt-get"); err != nil {
+		return "", fmt.Errorf("this needs Debian 12: there is no apt-get; put %s %s into %s by hand", b.Name, b.Version, in.dir)
+	}
+	say("%s %s: downloading Debian's package", b.Name, b.Version)
+	work, err := os.MkdirTemp(in.scratch, b.Name+"-")
+	if err != nil {
+		return "", err
+	}
+	if err := in.download(ctx, work, b.Name); err != nil {
+		return "", err
+	}
+	packages, err := filepath.Glob(filepath.Join(work, b.Name+"_*.deb"))
+	if err != nil || len(packages) != 1 {
+		return "", fmt.Errorf("apt-get download left %d packages, want 1", len(packages))
+	}
+	if err := command(ctx, work, "dpkg-deb", "-x", packages[0], "tree"); err != nil {
+		return "", err
+	}
+	return filepath.Join(work, "tree"), nil
+}
+
+// templates puts Alertmanager's templates where Debian's program looks for
+// them, if nobody has; installing the package would start a service.
+func (in *installer) templates(ctx context.Context) error {
+	var missing []string
+	for _, path := range cache.AlertmanagerTemplates() {
+		if _, err := os.Stat(path); err != nil {
+			missing = append(missing, path)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	tree, err := in.unpackTree(ctx, cache.Alertmanager())
+	if err != nil {
+		return fmt.Errorf("alertmanager's templates: %w", err)
+	}
+	for _, path := range missing {
+		if err := privileged(ctx, "install", "-D", "-m", "0644", "--", filepath.Join(tree, path), path); err != nil {
+			return fmt.Errorf("alertmanager's templates: %w", err)
+		}
+		say("%s is there", path)
+	}
+	return nil
+}
+
+// download asks for the package, and once more after bringing the lists up to
+// date: a bare machine has none, or old ones.
+func (in *installer) download(ctx context.Context, work, name string) error {
+	get := func() error {
+		return command(ctx, work, "apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", name)
+	}
+	err := get()
+	if err == nil || in.listed {
+		return err
+	}
+	if err := in.update(ctx); err != nil {
+		return err
+	}
+	return get()
+}
+
+func (in *installer) update(ctx context.Context) error {
+	in.listed = true
+	return privileged(ctx, "apt-get", "-qq", "update")
+}
+
+// strace is installed where it is missing: it starts no service.
+func (in *installer) strace(ctx context.Context) error {
+	if path, err := exec.LookPath("strace"); err == nil {
+		say("strace is there (%s)", path)
+		return nil
+	}
+	if !in.listed {
+		if err := in.update(ctx); err != nil {
+			return fmt.Errorf("strace: %w", err)
+		}
+	}
+	if err := privileged(ctx, "apt-get", "-qq", "-y", "--no-install-recommends", "install", "strace"); err != nil {
+		return fmt.Errorf("strace: %w", err)
+	}
+	say("strace is installed")
+	return nil
+}
+
+// privileged runs a command as root: directly, or by sudo where that asks for
+// no password.
+func privileged(ctx context.Context, argv ...string) error {
+	if os.Geteuid() != 0 {
+		if exec.CommandContext(ctx, "sudo", "-n", "true").Run() != nil {
+			return fmt.Errorf("this needs root, and sudo would ask for a password: run as root: %s", strings.Join(argv, " "))
+		}
+		argv = append([]string{"sudo", "-n"}, argv...)
+	}
+	return command(ctx, "", argv[0], argv[1:]...)
+}
+
+// command runs a program, and shows what it said only where it failed.
+func command(ctx context.Context, dir, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return errors.Join(fmt.Errorf("%s: %w", strings.Join(cmd.Args, " "), err), errors.New(strings.TrimSpace(string(out))))
+	}
+	return nil
+}

@@ -1,0 +1,199 @@
+package servers
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Server is a child process that serves HTTP at URL. Its methods are for the
+// test's own goroutine.
+type Server struct {
+	URL string // "http://127.0.0.1:port", the same after a Restart
+
+	t       testing.TB
+	name    string
+	argv    []string
+	logPath string
+	probe   func(context.Context) error
+	running *child
+}
+
+// child is one run of a Server's program.
+type child struct {
+	cmd  *exec.Cmd
+	done chan struct{} // closed when it has ended
+}
+
+// launch is what a server is started with, for the port that it got.
+type launch struct {
+	name   string
+	argv   func(port int) []string
+	url    func(port int) string
+	probe  string // path that answers 200 when it is ready
+	client *http.Client
+}
+
+// start starts a server, on another port where the one it got is taken.
+func start(t testing.TB, l launch) *Server {
+	t.Helper()
+	const attempts = 3
+	for attempt := 1; ; attempt++ {
+		port := freePort(t)
+		url := l.url(port)
+		s := &Server{
+			URL: url, t: t, name: l.name, argv: l.argv(port), probe: ready(l.client, url+l.probe),
+			logPath: filepath.Join(t.TempDir(), l.name+".log"),
+		}
+		s.spawn()
+		err := s.awaitReady()
+		if err == nil {
+			t.Cleanup(s.end)
+			return s
+		}
+		s.Kill()
+		if attempt == attempts || !strings.Contains(s.Log(), "address already in use") {
+			t.Fatalf("%s: %v\n%s", l.name, err, s.tail())
+		}
+	}
+}
+
+// spawn starts the program. The thread that starts it waits for it: Pdeathsig
+// fires when that thread ends, and so must not end before the child.
+func (s *Server) spawn() {
+	s.t.Helper()
+	log, err := os.OpenFile(s.logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer log.Close()
+	cmd := exec.Command(s.argv[0], s.argv[1:]...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	c := &child{cmd: cmd, done: make(chan struct{})}
+	started := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(c.done)
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait() // how it ended is in its log
+		}
+	}()
+	if err := <-started; err != nil {
+		s.t.Fatalf("%s: %v", s.name, err)
+	}
+	s.running = c
+}
+
+// awaitReady waits until the server answers, and not when it has ended.
+func (s *Server) awaitReady() error {
+	ctx, cancel := context.WithTimeout(s.t.Context(), Patience)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := s.probe(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-s.running.done:
+			return errors.New("ended before it was ready")
+		case <-ctx.Done():
+			return fmt.Errorf("not ready within %s: %w", Patience, err)
+		case <-tick.C:
+		}
+	}
+}
+
+// Kill ends the server at once, as kill -9 does.
+func (s *Server) Kill() { s.stop(syscall.SIGKILL) }
+
+// Stop asks the server to end, and waits until it has.
+func (s *Server) Stop() { s.stop(syscall.SIGTERM) }
+
+func (s *Server) stop(signal syscall.Signal) {
+	c := s.running
+	if c == nil {
+		return
+	}
+	s.running = nil
+	_ = c.cmd.Process.Signal(signal) // an error says that it has ended
+	_ = c.cmd.Process.Signal(syscall.SIGCONT)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	defer cancel()
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+		_ = c.cmd.Process.Kill()
+		<-c.done
+	}
+}
+
+// Restart starts the server again on its port and its data, after Kill or
+// Stop, and waits until it is ready.
+func (s *Server) Restart() {
+	s.t.Helper()
+	s.Stop()
+	s.spawn()
+	if err := s.awaitReady(); err != nil {
+		s.t.Fatalf("%s: restart: %v\n%s", s.name, err, s.tail())
+	}
+}
+
+// Pause stops the process where it is (SIGSTOP): connections are accepted by
+// the kernel, and nothing answers. Resume lets it go on.
+func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
+
+// Resume lets a paused server go on.
+func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
+
+// Reload asks the server to read its configuration again (SIGHUP).
+func (s *Server) Reload() { s.signal(syscall.SIGHUP) }
+
+func (s *Server) signal(signal syscall.Signal) {
+	s.t.Helper()
+	if s.running == nil {
+		s.t.Fatalf("%s is not running", s.name)
+	}
+	if err := s.running.cmd.Process.Signal(signal); err != nil {
+		s.t.Fatalf("%s: %v", s.name, err)
+	}
+}
+
+// Log is what the server has written so far.
+func (s *Server) Log() string {
+	b, err := os.ReadFile(s.logPath)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+func (s *Server) tail() string {
+	const lines = 60
+	all := bytes.Split(bytes.TrimSpace([]byte(s.Log())), []byte("\n"))
+	last := all[max(0, len(all)-lines):]
+	return fmt.Sprintf("--- the end of %s's log\n%s", s.name, bytes.Join(slices.Clone(last), []byte("\n")))
+}
+
+func (s *Server) end() {
+	s.Stop()
+	if s.t.Failed() {
+		s.t.Log(s.tail())
+	}
+}

@@ -1,0 +1,100 @@
+package servers
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/signalbox/signalbox/test/servers/cache"
+)
+
+// PrometheusOptions say what a Prometheus does. The zero value scrapes nothing.
+type PrometheusOptions struct {
+	// Scrape lists the targets ("host:port") of each job.
+	Scrape map[string][]string
+	// Rules are rule files, each the YAML of one with its groups.
+	Rules []string
+	// Alertmanagers are their base URLs or "host:port".
+	Alertmanagers []string
+	// Interval of scrapes and of rules; 0: one second.
+	Interval time.Duration
+	// Lookback is --query.lookback-delta; 0: Prometheus' own, five minutes.
+	Lookback time.Duration
+}
+
+// Prometheus starts a Prometheus.
+func Prometheus(t testing.TB, o PrometheusOptions) *Server {
+	t.Helper()
+	path := program(t, cache.Prometheus())
+	dir := t.TempDir()
+	file := filepath.Join(dir, "prometheus.yml")
+	writeFile(t, file, prometheusConfig(t, dir, o))
+	return start(t, launch{
+		name: "prometheus", client: http.DefaultClient, probe: "/-/ready", url: loopback("http"),
+		argv: func(port int) []string {
+			argv := []string{
+				path, "--config.file=" + file, "--storage.tsdb.path=" + filepath.Join(dir, "data"),
+				fmt.Sprintf("--web.listen-address=127.0.0.1:%d", port), "--web.enable-lifecycle", "--log.level=warn",
+			}
+			if o.Lookback > 0 {
+				argv = append(argv, "--query.lookback-delta="+o.Lookback.String())
+			}
+			return argv
+		},
+	})
+}
+
+// prometheusConfig is the configuration as JSON, which is YAML too.
+func prometheusConfig(t testing.TB, dir string, o PrometheusOptions) []byte {
+	t.Helper()
+	interval := "1s"
+	if o.Interval > 0 {
+		interval = o.Interval.String()
+	}
+	var jobs []any
+	for job, targets := range o.Scrape {
+		jobs = append(jobs, map[string]any{"job_name": job, "static_configs": static(targets)})
+	}
+	var files []string
+	for i, text := range o.Rules {
+		file := filepath.Join(dir, fmt.Sprintf("rules-%d.yml", i))
+		writeFile(t, file, []byte(text))
+		files = append(files, file)
+	}
+	config := map[string]any{
+		"global":         map[string]any{"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
+		"scrape_configs": jobs, "rule_files": files,
+	}
+	if len(o.Alertmanagers) > 0 {
+		config["alerting"] = map[string]any{"alertmanagers": []any{map[string]any{"static_configs": static(o.Alertmanagers)}}}
+	}
+	b, err := json.Marshal(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func static(targets []string) []any {
+	hosts := make([]string, len(targets))
+	for i, target := range targets {
+		hosts[i] = strings.TrimPrefix(target, "http://")
+	}
+	return []any{map[string]any{"targets": hosts}}
+}
+
+func loopback(scheme string) func(port int) string {
+	return func(port int) string { return fmt.Sprintf("%s://127.0.0.1:%d", scheme, port) }
+}
+
+func writeFile(t testing.TB, path string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
