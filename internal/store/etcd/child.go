@@ -80,6 +80,7 @@ func (c *child) awaitReady(stdout io.Reader) {
 
 // end has the child end in good order, by EOF of its stdin, and waits for it.
 func (c *child) end() {
+	c.log.ending.Store(true)
 	_ = c.stdin.Close()
 	select {
 	case <-c.exited:

@@ -236,5 +236,8 @@ func (e *Embedded) Close() error {
 	err := e.Store.Close()
 	e.stop()
 	<-e.done
-	return errors.Join(err, e.dir.Close())
+	if closeErr := e.dir.Close(); !errors.Is(closeErr, os.ErrClosed) { // it is, at a second Close
+		err = errors.Join(err, closeErr)
+	}
+	return err
 }

@@ -58,7 +58,7 @@ func (s *Store) campaign(ctx context.Context, key string) (*leadership, error) {
 	} else if taken {
 		return nil, errTaken
 	}
-	sent := bootTime()
+	sent := s.clock()
 	lease, err := client.Grant(ctx, int64(s.ttl/time.Second))
 	if err != nil {
 		return nil, mapped(ctx, err)

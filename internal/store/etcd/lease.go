@@ -25,7 +25,7 @@ type leadership struct {
 	done   chan struct{} // closed when no keepalive will be sent any more
 
 	mu    sync.Mutex
-	until time.Duration // on bootTime; nothing starts past it
+	until time.Duration // on the store's clock; nothing starts past it
 }
 
 // Causes of a lost leadership, to be read by context.Cause.
@@ -68,7 +68,7 @@ func (l *leadership) Deadline() time.Time { return time.Now().Add(l.left()) }
 func (l *leadership) left() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.until - bootTime()
+	return l.until - l.s.clock()
 }
 
 // Resign implements store.Leadership.
@@ -91,7 +91,7 @@ func (l *leadership) Resign(ctx context.Context) error {
 func (l *leadership) lose(cause error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.until = min(l.until, bootTime()-1)
+	l.until = min(l.until, l.s.clock()-1)
 	l.cancel(cause)
 }
 
@@ -143,7 +143,7 @@ func (l *leadership) forget() {
 func (l *leadership) renew() error {
 	ctx, cancel := context.WithTimeout(l.ctx, l.s.ttl/3)
 	defer cancel()
-	sent := bootTime()
+	sent := l.s.clock()
 	if err := l.keepalive(ctx); errors.Is(err, rpctypes.ErrLeaseNotFound) {
 		return errRevoked
 	} else if err != nil {

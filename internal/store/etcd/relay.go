@@ -10,11 +10,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // relay passes the member's log on to ours, and remembers its last complaint.
 type relay struct {
-	log *slog.Logger
+	log    *slog.Logger
+	ending atomic.Bool // what it says while it ends as asked is of no interest
 
 	mu        sync.Mutex
 	complaint string
@@ -56,6 +58,9 @@ func (r *relay) line(line string) {
 			level = levelFatal
 		}
 	}
+	if r.ending.Load() || slices.Contains(expected, msg) {
+		level = min(level, slog.LevelDebug)
+	}
 	r.remember(level, msg, attrs)
 	r.log.LogAttrs(context.Background(), level, msg, append(attrs, slog.String("component", "store-member"))...)
 }
@@ -81,6 +86,13 @@ func (r *relay) last() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.complaint
+}
+
+// expected warnings are said at each start of a member that serves clients on
+// a unix socket, without etcd's own authentication.
+var expected = []string{
+	"Running http and grpc server on single port. This is not recommended for production.",
+	"simple token is not cryptographically signed",
 }
 
 // levelFatal is what etcd ends its process after.

@@ -40,6 +40,7 @@ type Options struct {
 type Store struct {
 	timeout, ttl time.Duration
 	log          *slog.Logger
+	clock        func() time.Duration // bootTime
 
 	mu     sync.RWMutex
 	client *clientv3.Client // nil while down
@@ -113,7 +114,7 @@ func newStore(ttl, timeout time.Duration, log *slog.Logger) (*Store, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Store{timeout: timeout, ttl: ttl, log: log, down: errStarting, held: map[*leadership]struct{}{}}, nil
+	return &Store{timeout: timeout, ttl: ttl, log: log, clock: bootTime, down: errStarting, held: map[*leadership]struct{}{}}, nil
 }
 
 func clientConfig(endpoints []string) clientv3.Config {
@@ -301,4 +302,3 @@ func pause(ctx context.Context, d time.Duration) bool {
 func countSet(values ...string) int {
 	return len(values) - len(slices.DeleteFunc(slices.Clone(values), func(v string) bool { return v != "" }))
 }
-

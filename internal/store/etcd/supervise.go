@@ -87,6 +87,7 @@ func (e *Embedded) serve(ctx context.Context, c *child) error {
 		return err
 	}
 	e.use(client, e.holderName())
+	e.note(func(s *Status) { s.Starts++ })
 	e.turn(true, "")
 	e.opt.Log.Info("the store's member is up", "pid", c.cmd.Process.Pid)
 	e.upkeep(ctx, client)

@@ -213,10 +213,8 @@ func testClosed(t *testing.T, s store.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	batches, err := s.Watch(within(t), "", 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, from := mustList(t, s, "")
+	batches := mustWatch(t, s, "", from)
 	if err := s.Close(); err != nil {
 		t.Fatalf("Close() = %v", err)
 	}
