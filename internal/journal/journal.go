@@ -1,0 +1,174 @@
+package journal
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/store"
+)
+
+// Options are what a Journal needs beside its store.
+type Options struct {
+	Now func() time.Time // wall time; needed
+	Log *slog.Logger     // nil: nothing is logged
+	// Dir is where Archive keeps its files; empty: there is no archive, and
+	// all entries stay in the store.
+	Dir string
+	// FileBytes is the size at which an archive file is ended; 64 MiB when
+	// zero.
+	FileBytes int64
+}
+
+// Journal writes and reads the journal of one store. All methods are safe for
+// concurrent use, in one process and in several on one store; Dir belongs to
+// one process that archives.
+type Journal struct {
+	store  store.Store
+	o      Options
+	writer string // this process, in inbox keys
+
+	// lock is held by a Write: a channel, so that waiting for it ends with its
+	// context.
+	lock chan struct{}
+	last headAt // under lock
+
+	arrived arrival
+	archive archive
+}
+
+// headAt is the journal's head, and the revision that put it.
+type headAt struct {
+	position
+	mod   store.Revision // 0: there is no head
+	known bool           // false: read it first
+}
+
+// Open returns the Journal of s. It reads the head, so that an unusable journal
+// is known at once; a store that is away is no error, and is asked again at the
+// first Write. The store stays the caller's to close.
+func Open(ctx context.Context, s store.Store, o Options) (*Journal, error) {
+	if o.Now == nil {
+		return nil, errors.New("journal: Options.Now is needed")
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.FileBytes == 0 {
+		o.FileBytes = 64 << 20
+	}
+	id := make([]byte, 6)
+	if _, err := rand.Read(id); err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	j := &Journal{store: s, o: o, writer: hex.EncodeToString(id), lock: make(chan struct{}, 1)}
+	j.archive.lock = make(chan struct{}, 1)
+	h, err := j.readHead(ctx)
+	if err != nil && !errors.Is(err, store.ErrUnavailable) {
+		return nil, fmt.Errorf("open the journal: %w", err)
+	}
+	j.last = h // not known yet when the store is away: the first Write reads it
+	return j, nil
+}
+
+func (j *Journal) readHead(ctx context.Context) (headAt, error) {
+	kv, ok, err := j.store.Get(ctx, headKey)
+	if err != nil || !ok {
+		return headAt{known: err == nil}, err
+	}
+	h, err := decodeHead(kv.Value)
+	if err != nil {
+		return headAt{}, err
+	}
+	return headAt{position: h.position, mod: kv.Mod, known: true}, nil
+}
+
+// hold takes a lock, or returns why ctx ended first.
+func hold(ctx context.Context, lock chan struct{}) error {
+	select {
+	case lock <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, context.Cause(ctx))
+	}
+}
+
+// Load reads the State that the store holds, with the mod revision of each of
+// its keys in Rev. What changes after the returned revision can be watched
+// from it. An unknown version or a record that can't be decoded is an error
+// that names its key.
+func (j *Journal) Load(ctx context.Context) (*signalbox.State, store.Revision, error) {
+	kvs, _, rev, err := j.snapshot(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	s := signalbox.NewState()
+	for _, kv := range kvs {
+		if err := take(s, kv); err != nil {
+			return nil, 0, fmt.Errorf("load: %w", err)
+		}
+	}
+	return s, rev, nil
+}
+
+// snapshots bounds how often a snapshot is tried while others write.
+const snapshots = 100
+
+// snapshot returns the state's keys and the head that belongs to them. The keys
+// are listed prefix by prefix, so that neither entries nor inbox are read; they
+// belong together when the head, which every audited change moves, stood still.
+// The revision is one before which all of it was written.
+func (j *Journal) snapshot(ctx context.Context) ([]store.KV, headAt, store.Revision, error) {
+	for range snapshots {
+		before, err := j.readHead(ctx)
+		if err != nil {
+			return nil, headAt{}, 0, err
+		}
+		kvs, rev, err := j.listState(ctx)
+		if err != nil {
+			return nil, headAt{}, 0, err
+		}
+		after, err := j.readHead(ctx)
+		if err != nil {
+			return nil, headAt{}, 0, err
+		}
+		if before == after {
+			return kvs, before, rev, nil
+		}
+	}
+	return nil, headAt{}, 0, fmt.Errorf("%w: the state changed during each of %d readings", store.ErrUnavailable, snapshots)
+}
+
+// listState returns the keys of all records of State, and the revision of the
+// first listing: a watch from there misses nothing.
+func (j *Journal) listState(ctx context.Context) (kvs []store.KV, first store.Revision, err error) {
+	for i, prefix := range statePrefixes() {
+		some, rev, err := j.store.List(ctx, prefix)
+		if err != nil {
+			return nil, 0, fmt.Errorf("list %s: %w", prefix, err)
+		}
+		if i == 0 {
+			first = rev
+		}
+		kvs = append(kvs, some...)
+	}
+	return kvs, first, nil
+}
+
+// Controls reads the controls that are in force at this moment, past any copy.
+func (j *Journal) Controls(ctx context.Context) (signalbox.Controls, error) {
+	kv, ok, err := j.store.Get(ctx, signalbox.ControlsKey)
+	if err != nil || !ok {
+		return signalbox.Controls{}, err
+	}
+	c, err := open[signalbox.Controls](kv.Key, kv.Value)
+	if err != nil {
+		return signalbox.Controls{}, err
+	}
+	return *c, nil
+}
