@@ -102,6 +102,19 @@ func TestOnsetAndWell(t *testing.T) {
 			t.Fatalf("got %+v, want onset at look 2 and well at look 0", e)
 		}
 	})
+	t.Run("ill again before it was clear for long enough is the same illness", func(t *testing.T) {
+		tr := New(Timing{ClearFor: 2 * interval}, 0)
+		one(tr, 0, signalbox.Clear)
+		one(tr, 1, signalbox.Breached)
+		one(tr, 2, signalbox.Clear)
+		one(tr, 3, signalbox.Breached)
+		one(tr, 4, signalbox.Clear)
+		one(tr, 5, signalbox.Clear)
+		e := one(tr, 6, signalbox.Clear)
+		if e == nil || e.Condition != signalbox.Clear || !e.OnsetAt.Equal(at(1)) || !e.WellAt.Equal(at(0)) {
+			t.Fatalf("got %+v, want the end of what began at look 1", e)
+		}
+	})
 	t.Run("first start: never well", func(t *testing.T) {
 		if e := one(New(Timing{}, 0), 0, signalbox.Breached); e == nil || !e.WellAt.IsZero() {
 			t.Fatalf("got %+v, want no WellAt", e)
