@@ -139,7 +139,7 @@ func Load(path string, kinds Kinds, opts Options) (*Config, error) {
 // LogValue tells which configuration it is, in few words.
 func (c *Config) LogValue() slog.Value {
 	return slog.GroupValue(
-		slog.String("path", c.Path), slog.String("hash", c.Hash[:12]),
+		slog.String("path", c.Path), slog.String("hash", c.Hash[:min(12, len(c.Hash))]),
 		slog.Int("sources", len(c.Sources)), slog.Int("detectors", len(c.Detectors)),
 		slog.Int("switches", len(c.Switches)), slog.Int("policies", len(c.Policy.Policies)),
 	)

@@ -26,3 +26,5 @@
 // the Config. The JSON Schema of the files (schema.go) is made from the same
 // structs.
 package config
+
+//go:generate go test -run ^TestSchema$ . -args -update

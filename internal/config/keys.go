@@ -120,7 +120,7 @@ type policyKeys struct {
 	// How far it may go by itself: record only, or act.
 	Autonomy policy.Autonomy `yaml:"autonomy,omitempty" default:"shadow"`
 	// What is done, in order.
-	Runbook []stepKeys `yaml:"runbook" jsonschema:"required"`
+	Runbook []stepKeys `yaml:"runbook" jsonschema:"required,minItems=1"`
 	// How an effect is seen to help.
 	Verify verifyKeys `yaml:"verify,omitempty"`
 	// When what is temporary is taken back.

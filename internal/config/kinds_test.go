@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"time"
 
 	common "github.com/prometheus/common/config"
 	signalbox "github.com/signalbox/signalbox"
@@ -88,7 +89,10 @@ type testQuery struct {
 	Breach        testEdge       `yaml:"breach" jsonschema:"required"`
 	Clear         testEdge       `yaml:"clear,omitempty"`
 	KeepFiringFor kind.Duration  `yaml:"keep_firing_for,omitempty"`
+	MaxAge        kind.Duration  `yaml:"max_age,omitempty"`
 }
+
+func (s *testQuery) Fresh(time.Duration) time.Duration { return s.MaxAge.Std() }
 
 func (s *testQuery) Validate(fail kind.Fail) {
 	above, below := s.Breach.Above, s.Clear.Below
@@ -121,6 +125,8 @@ type testAuth struct {
 	BearerFile string `yaml:"bearer_file,omitempty"`
 	BearerEnv  string `yaml:"bearer_env,omitempty"`
 }
+
+func (s *testAlerts) Every() time.Duration { return s.Reconcile.Std() }
 
 func (s *testAlerts) Validate(fail kind.Fail) { testURL(fail, s.URL) }
 

@@ -165,9 +165,9 @@ func (l *loader) defaultOwner(root spot) {
 	if s.has() && s.must(scalar) {
 		reference(s, "an owner", l.ownerOf)
 		l.cfg.DefaultOwner = s.text()
-		for _, d := range l.cfg.Detectors {
+		for i, d := range l.cfg.Detectors {
 			if d.Owner == "" {
-				d.Owner = l.cfg.DefaultOwner
+				d.Owner, l.cfg.Policy.Detectors[i].Owner = l.cfg.DefaultOwner, l.cfg.DefaultOwner
 			}
 		}
 		return

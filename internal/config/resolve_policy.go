@@ -57,7 +57,7 @@ func (l *loader) on(s spot, names []string) (detectors []*Detector) {
 		if s.node.shape == sequence {
 			at = s.item(s.node.items[i])
 		}
-		if slices.Contains(names[:i], name) {
+		if name != "" && slices.Contains(names[:i], name) {
 			at.fail("must not name a detector twice", name)
 			continue
 		}

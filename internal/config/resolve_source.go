@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	common "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/kind"
@@ -30,9 +29,6 @@ func (l *loader) source(name string, s spot) {
 	keys, settings := &sourceKeys{}, k.Settings()
 	l.settle(s, nil, keys, settings)
 	atLeast(s, "unknown_after", keys.UnknownAfter, time.Second)
-	if d, ok := settings.(common.DirectorySetter); ok {
-		d.SetDirectory(l.dir)
-	}
 	src := &Source{Name: name, Kind: k, Settings: settings, UnknownAfter: keys.UnknownAfter.Std(), Place: s.place}
 	l.sourceOf[name] = src
 	l.cfg.Sources = append(l.cfg.Sources, src)
@@ -152,7 +148,7 @@ func (l *loader) detector(s spot) {
 	l.detectorOf[keys.Name] = d
 	l.cfg.Detectors = append(l.cfg.Detectors, d)
 	l.cfg.Policy.Detectors = append(l.cfg.Policy.Detectors, policy.Detector{
-		Name: d.Name, Unit: settings.Unit(), Owner: d.Owner, Fresh: fresh(d.Interval),
+		Name: d.Name, Unit: settings.Unit(), Owner: d.Owner, Fresh: fresh(settings, d.Interval),
 	})
 }
 
@@ -176,9 +172,22 @@ const (
 	postInterval = time.Minute
 )
 
+// ages is implemented by settings of a detector that say themselves how old a
+// sample may be.
+type ages interface {
+	Fresh(interval time.Duration) time.Duration
+}
+
 // fresh is the age beyond which a reading is not acted on: two rounds, of which
-// one may be missed, and the age that a sample has when it is read.
-func fresh(interval time.Duration) time.Duration { return 2*interval + scrapeInterval }
+// one may be missed, and the age that a sample has when it is read. It is never
+// less than what the detector itself takes for fresh.
+func fresh(settings kind.DetectorSettings, interval time.Duration) time.Duration {
+	age := 2*interval + scrapeInterval
+	if a, ok := settings.(ages); ok {
+		age = max(age, a.Fresh(interval))
+	}
+	return age
+}
 
 // rounds is implemented by the settings of a source that posts and whose
 // present state is read back: the time between two rounds.

@@ -19,7 +19,7 @@ func mapper(t reflect.Type) *jsonschema.Schema {
 	zero := uint64(1)
 	switch t {
 	case reflect.TypeFor[kind.Duration]():
-		return &jsonschema.Schema{OneOf: []*jsonschema.Schema{text(`^([0-9]+(ms|[smhdwy]))+$`), {Const: 0}}}
+		return &jsonschema.Schema{OneOf: []*jsonschema.Schema{text(`^(0|([0-9]+(ms|[smhdwy]))+)$`), {Const: 0}}}
 	case reflect.TypeFor[kind.Quantity]():
 		return &jsonschema.Schema{OneOf: []*jsonschema.Schema{{Type: "number"}, text(`^[-+0-9.eE]+ *(ns|us|µs|ms|s|m|h|d|w|B|kB|MB|GB|TB|KiB|MiB|GiB|TiB|%)?$`)}}
 	case reflect.TypeFor[kind.Subject]():

@@ -40,7 +40,7 @@ var secretHeader = regexp.MustCompile(`(?i)auth|token|secret|key|cookie|password
 // second form is one whose password has a slash in it; a port is none.
 var (
 	userInfo  = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s"']*@`)
-	userSlash = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s:@"']*:([^\s@"']*)@`)
+	userSlash = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s:@"'\[]*:([^\s@"']*)@`)
 	portFirst = regexp.MustCompile(`^\d+([/?#]|$)`)
 )
 

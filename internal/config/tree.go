@@ -124,7 +124,7 @@ func (b *builder) build(y *yaml.Node, path string, depth int) *node {
 	case yaml.SequenceNode:
 		n.shape = sequence
 		for i, item := range y.Content {
-			child := b.build(item, fmt.Sprintf("%s[%d]", path, i), depth+1)
+			child := b.build(item, path+"["+strconv.Itoa(i)+"]", depth+1)
 			child.index = i
 			n.items = append(n.items, child)
 		}

@@ -1,0 +1,101 @@
+package config_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/signalbox/signalbox/internal/config"
+)
+
+const docsFile = "../../docs/configuration.md"
+
+// prometheusKeys are documented by Prometheus.
+var prometheusKeys = []string{
+	"basic_auth", "authorization", "oauth2", "bearer_token_file", "tls_config", "follow_redirects", "enable_http2",
+	"proxy_url", "no_proxy", "proxy_from_environment", "http_headers",
+}
+
+// TestDocsNameEveryKey: no key of ours, and no default, is missing.
+func TestDocsNameEveryKey(t *testing.T) {
+	text, err := os.ReadFile(docsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	docs := string(text)
+	var schema map[string]any
+	raw, err := os.ReadFile(schemaFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(raw, &schema); err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	properties(schema, func(key string, property map[string]any) {
+		seen++
+		if !regexp.MustCompile("[`.]" + regexp.QuoteMeta(key) + "`").MatchString(docs) {
+			t.Errorf("docs/configuration.md does not name %s", key)
+		}
+		if text, ok := property["default"].(string); ok && !strings.Contains(docs, "`"+text+"`") {
+			t.Errorf("docs/configuration.md does not tell the default of %s, %s", key, text)
+		}
+	})
+	if seen < 60 {
+		t.Errorf("only %d keys were looked for", seen)
+	}
+}
+
+// properties calls yield for each key of a schema but Prometheus'.
+func properties(schema any, yield func(string, map[string]any)) {
+	switch s := schema.(type) {
+	case []any:
+		for _, v := range s {
+			properties(v, yield)
+		}
+	case map[string]any:
+		if list, ok := s["properties"].(map[string]any); ok {
+			for key, p := range list {
+				if property, ok := p.(map[string]any); ok && !slices.Contains(prometheusKeys, key) {
+					yield(key, property)
+					properties(p, yield)
+				}
+			}
+		}
+		for key, v := range s {
+			if key != "properties" {
+				properties(v, yield)
+			}
+		}
+	}
+}
+
+// TestDocsExamplesLoad: what can be copied works.
+func TestDocsExamplesLoad(t *testing.T) {
+	text, err := os.ReadFile(docsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(text), -1)
+	loaded := 0
+	for _, m := range examples {
+		if strings.HasPrefix(m[1], "#") {
+			continue
+		}
+		path := filepath.Join(t.TempDir(), "example.yaml")
+		if err := os.WriteFile(path, []byte(m[1]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := config.Load(path, realKinds(), config.Options{SecretsElsewhere: true}); err != nil {
+			t.Error(err)
+		}
+		loaded++
+	}
+	if loaded == 0 {
+		t.Error("there is no example")
+	}
+}

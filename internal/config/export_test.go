@@ -1,0 +1,4 @@
+package config
+
+// Update is the flag -update of the tests.
+func Update() bool { return *update }
