@@ -30,6 +30,10 @@ func (d *DetectorSettings) Validate(fail kind.Fail) {
 // Unit is none: an alert fires or not.
 func (d *DetectorSettings) Unit() signalbox.Unit { return signalbox.Number }
 
+// Fresh is how old a reading may be that is acted on: Alertmanager updates an
+// alert when Prometheus sends it again, within minutes.
+func (d *DetectorSettings) Fresh(time.Duration) time.Duration { return 5 * time.Minute }
+
 // Build makes a *Detector. An edge needs no time of its own: the rule behind
 // the alert has its `for` and keep_firing_for already.
 func (d *DetectorSettings) Build(c kind.Common, opened any) (signalbox.Detector, track.Timing, error) {

@@ -81,3 +81,6 @@ func (s *Source) MaxBody() int64 { return s.maxBody }
 
 // Door says who may post, with relative paths resolved.
 func (s *Source) Door() *kind.Door { return s.door }
+
+// Asks reports whether Present can be called: there is a url.
+func (s *Source) Asks() bool { return s.base != nil }

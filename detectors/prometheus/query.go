@@ -60,8 +60,12 @@ var (
 	errComparison = errors.New("must not end in a comparison, since its empty answer would not prove health: let the query give the value, and put the threshold into breach")
 	errNoSelector = errors.New("must select a metric: a value without samples behind it proves nothing")
 	errAt         = errors.New("must not use @: the value would stand still while time goes on")
+	errFar        = errors.New("must not reach further back than 10 years")
 	errNegative   = errors.New("must not use a negative offset: it asks about the future")
 )
+
+// farthest is how far back a query may reach: within what a Duration can add up.
+const farthest = 10 * 365 * 24 * time.Hour
 
 // parseQuery reads a PromQL expression. The error says the rule that it breaks.
 func parseQuery(text string) (*query, error) {
@@ -120,6 +124,18 @@ func (p path) asOptional() path { p.optional = true; return p }
 
 func (p path) comparing(s labelSet) path { p.compare = s; return p }
 
+// back adds a range and an offset. It is checked at each step, so that no sum
+// overflows.
+func (p path) back(reach, offset time.Duration) (path, error) {
+	if offset < 0 {
+		return p, errNegative
+	}
+	if p.reach, p.offset = p.reach+reach, p.offset+offset; max(reach, offset, p.reach, p.offset) > farthest || p.reach+p.offset > farthest {
+		return p, errFar
+	}
+	return p, nil
+}
+
 // walk collects the selectors of an expression.
 type walk struct{ query *query }
 
@@ -128,17 +144,19 @@ func (w *walk) visit(n parser.Node, p path) error {
 	case *parser.VectorSelector:
 		return w.selector(n, p)
 	case *parser.MatrixSelector:
-		p.reach += n.Range
+		p, err := p.back(n.Range, 0)
+		if err != nil {
+			return err
+		}
 		return w.visit(n.VectorSelector, p)
 	case *parser.SubqueryExpr:
 		if n.Timestamp != nil || n.StartOrEnd != 0 {
 			return errAt
 		}
-		if n.OriginalOffset < 0 {
-			return errNegative
+		p, err := p.back(n.Range, n.OriginalOffset)
+		if err != nil {
+			return err
 		}
-		p.reach += n.Range
-		p.offset += n.OriginalOffset
 		return w.visit(n.Expr, p)
 	case *parser.AggregateExpr:
 		return w.aggregate(n, p)
@@ -156,13 +174,13 @@ func (w *walk) visit(n parser.Node, p path) error {
 }
 
 func (w *walk) selector(v *parser.VectorSelector, p path) error {
-	switch {
-	case v.Timestamp != nil || v.StartOrEnd != 0:
+	if v.Timestamp != nil || v.StartOrEnd != 0 {
 		return errAt
-	case v.OriginalOffset < 0:
-		return errNegative
 	}
-	p.offset += v.OriginalOffset
+	p, err := p.back(0, v.OriginalOffset)
+	if err != nil {
+		return err
+	}
 	bare := &parser.VectorSelector{Name: v.Name, LabelMatchers: v.LabelMatchers, OriginalOffset: p.offset}
 	w.query.selectors = append(w.query.selectors, selector{
 		question: "timestamp(" + bare.String() + ")", offset: p.offset, optional: p.optional, compare: p.compare,

@@ -80,7 +80,9 @@ func TestValidate(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var got []string
-			Validate(func(path, rule string, value any) { got = append(got, fmt.Sprintf("%s: %s, got %v", path, rule, value)) }, c.unit,
+			Validate(func(path, rule string, value any) {
+				got = append(got, fmt.Sprintf("%s: %s, got %v", path, rule, value))
+			}, c.unit,
 				Side{Above: quantity(t, c.above), Below: quantity(t, c.below)}, Side{Above: quantity(t, c.cAbv), Below: quantity(t, c.cBlw)})
 			if c.want == "" && len(got) == 0 {
 				return
