@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"sync"
 
+	"github.com/go-logr/logr"
 	promconfig "github.com/prometheus/common/config"
 	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -30,6 +32,7 @@ var errTooLong = fmt.Errorf("the answer is longer than %d bytes", maxBody)
 // concurrent use.
 type clients struct {
 	agent string
+	log   logr.Logger // takes what client-go says
 	mu    sync.Mutex
 	kept  map[string]client
 }
@@ -40,11 +43,14 @@ type client struct {
 	authorization authorizationclient.AuthorizationV1Interface
 }
 
-func newClients(agent string) *clients {
+func newClients(agent string, log *slog.Logger) *clients {
 	if agent == "" {
 		agent = "signalbox"
 	}
-	return &clients{agent: agent, kept: map[string]client{}}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &clients{agent: agent, log: logr.FromSlogHandler(log.Handler()), kept: map[string]client{}}
 }
 
 // get returns the client under key, made anew where there is none.
@@ -84,7 +90,7 @@ func (c *clients) configMap(s configMapSpec) (backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newConfigMap(s, k.core, k.authorization), nil
+	return newConfigMap(s, k, c.log), nil
 }
 
 // loadKubeconfig reads the current context of one file. It does not fall back

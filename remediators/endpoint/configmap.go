@@ -8,14 +8,14 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/go-logr/logr"
 	signalbox "github.com/signalbox/signalbox"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
-	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
 )
 
 // configMap is one key of a ConfigMap. It reads with GET and writes with a
@@ -27,13 +27,19 @@ type configMap struct {
 	spec          configMapSpec
 	core          rest.Interface
 	authorization rest.Interface
+	log           logr.Logger
 }
 
 // fieldManager is the owner that managedFields names for our writes.
 const fieldManager = "signalbox"
 
-func newConfigMap(s configMapSpec, core coreclient.CoreV1Interface, authorization authorizationclient.AuthorizationV1Interface) *configMap {
-	return &configMap{spec: s, core: core.RESTClient(), authorization: authorization.RESTClient()}
+func newConfigMap(s configMapSpec, k client, log logr.Logger) *configMap {
+	return &configMap{spec: s, core: k.core.RESTClient(), authorization: k.authorization.RESTClient(), log: log}
+}
+
+// bound gives a request its deadline, and client-go's logs their way.
+func (c *configMap) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(klog.NewContext(ctx, c.log), callTimeout)
 }
 
 func (c *configMap) target() signalbox.Target {
@@ -83,7 +89,7 @@ func (c *configMap) handBack() string {
 }
 
 func (c *configMap) read(ctx context.Context) (state, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := c.bound(ctx)
 	defer cancel()
 	var cm corev1.ConfigMap
 	err := c.core.Get().Namespace(c.spec.Namespace).Resource("configmaps").Name(c.spec.Name).
@@ -122,7 +128,7 @@ func (c *configMap) state(cm *corev1.ConfigMap) (state, error) {
 // may asks the API server, by a SelfSubjectAccessReview, which every
 // authenticated account may send and which changes nothing.
 func (c *configMap) may(ctx context.Context) string {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := c.bound(ctx)
 	defer cancel()
 	review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
 		ResourceAttributes: &authorizationv1.ResourceAttributes{
@@ -156,7 +162,7 @@ func (c *configMap) write(ctx context.Context, s state, ch change, gate func() e
 	if err != nil {
 		return "", &signalbox.Failure{Reason: "the patch can't be written", Err: err}
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := c.bound(ctx)
 	defer cancel()
 	request := c.core.Patch(types.MergePatchType).Namespace(c.spec.Namespace).Resource("configmaps").Name(c.spec.Name).
 		VersionedParams(&metav1.PatchOptions{FieldManager: fieldManager}, metav1.ParameterCodec).MaxRetries(0).Body(body)

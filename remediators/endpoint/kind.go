@@ -31,7 +31,7 @@ func Kind() kind.Remediator {
 			if env.Now == nil {
 				return nil, errors.New("endpoint: a clock must be given")
 			}
-			return &remediator{now: env.Now, clients: newClients(env.Agent)}, nil
+			return &remediator{now: env.Now, clients: newClients(env.Agent, env.Log)}, nil
 		},
 	}
 }

@@ -69,6 +69,7 @@ func (h *HTTP) Validate(fail kind.Fail) {
 	if u, err := url.Parse(h.URL); err != nil {
 		fail("url", "must be a URL", "")
 	} else if rule := addressRule(u); rule != "" {
+		u.RawQuery, u.Fragment = "", ""
 		fail("url", rule, u.Redacted())
 	}
 	if h.Field == "" || h.Field == fenceField {

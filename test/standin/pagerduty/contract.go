@@ -1,0 +1,71 @@
+package pagerduty
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/legacy"
+)
+
+// contract is PagerDuty's own description of the API.
+type contract struct{ router routers.Router }
+
+func readContract(path string) (*contract, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := openapi3.NewLoader().LoadFromData(raw)
+	if err != nil {
+		return nil, err
+	}
+	doc.Servers = openapi3.Servers{{URL: "/v2"}}
+	router, err := legacy.NewRouter(doc, openapi3.DisableExamplesValidation())
+	if err != nil {
+		return nil, err
+	}
+	return &contract{router: router}, nil
+}
+
+func (c *contract) request(r *http.Request, body []byte) error {
+	in, err := c.input(r, body)
+	if err != nil {
+		return err
+	}
+	return openapi3filter.ValidateRequest(context.WithoutCancel(r.Context()), in)
+}
+
+func (c *contract) response(r *http.Request, sent []byte, status int, header http.Header, body []byte) error {
+	in, err := c.input(r, sent)
+	if err != nil {
+		return err
+	}
+	responses := in.Route.Operation.Responses
+	if responses.Status(status) == nil {
+		return nil // not described: a fault of the network between, not PagerDuty's answer
+	}
+	if len(header) == 0 {
+		return errors.New("no Content-Type")
+	}
+	return openapi3filter.ValidateResponse(context.WithoutCancel(r.Context()), &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: in, Status: status, Header: header, Body: io.NopCloser(bytes.NewReader(body)),
+	})
+}
+
+// input makes a copy of the request that the validator may read to its end.
+func (c *contract) input(r *http.Request, body []byte) (*openapi3filter.RequestValidationInput, error) {
+	again := r.Clone(context.WithoutCancel(r.Context()))
+	again.Body = io.NopCloser(bytes.NewReader(body))
+	route, params, err := c.router.FindRoute(again)
+	if err != nil {
+		return nil, err
+	}
+	return &openapi3filter.RequestValidationInput{Request: again, PathParams: params, Route: route}, nil
+}
