@@ -44,11 +44,12 @@ func (e *Engine) Receive(ctx context.Context, b signalbox.Batch) error {
 	return nil
 }
 
-// Reconcile compares the whole present state of a source with the incidents:
-// what was lost on the way is recorded, what is gone is clear.
+// Reconcile compares the present state of a source with the incidents: what was
+// lost on the way is recorded and, when the state is whole (Synced), what is
+// gone is clear.
 func (e *Engine) Reconcile(ctx context.Context, b signalbox.Batch) error {
-	if !b.Synced || b.Incomplete != "" {
-		return fmt.Errorf("only a whole state can be reconciled with, got an incomplete one: %s", b.Incomplete)
+	if b.Incomplete != "" {
+		return fmt.Errorf("incomplete: %s", b.Incomplete)
 	}
 	return e.call(ctx, func(l *loop) {
 		if l.auth == nil {
@@ -74,6 +75,9 @@ func (l *loop) differences(b signalbox.Batch) []signalbox.Reading {
 			inc != nil && (inc.Reading.Condition != r.Condition || inc.Reading.Suppressed != r.Suppressed):
 			edges = append(edges, r)
 		}
+	}
+	if !b.Synced {
+		return edges
 	}
 	for k, id := range l.index.open {
 		inc := l.state.Incidents[id]

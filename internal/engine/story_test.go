@@ -212,7 +212,7 @@ func TestKillFileAndPauseStopBeforeTheFlip(t *testing.T) {
 		}
 		w.after(time.Minute)
 		expect(t, "effects while paused", w.target.log(), "")
-		w.after(time.Hour)
+		w.after(59*time.Minute + 10*time.Second)
 		expect(t, "effects after the pause ran out", w.target.log(), "b")
 	})
 }
@@ -226,7 +226,10 @@ func TestCrashAtEachStepGivesOneEffect(t *testing.T) {
 		crash func(w *world)
 		heal  func(w *world)
 	}{
-		{"after the intent, before the effect", func(w *world) { w.target.inWrite = func() error { return gone } }, func(w *world) { w.target.inWrite = nil }},
+		{"after the intent, before the effect", func(w *world) {
+			never := w.t.Context()
+			w.target.inWrite = func() error { <-never.Done(); return gone }
+		}, func(w *world) { w.target.inWrite = nil }},
 		{"after the effect, before the receipt", func(w *world) { w.target.deaf = true }, func(w *world) { w.target.deaf = false }},
 		{"during verification", func(*world) {}, func(*world) {}},
 		{"the write arrives after the restart", func(w *world) { w.target.latency = 8 * time.Second }, func(w *world) { w.target.latency = 0 }},
@@ -262,13 +265,13 @@ func TestCrashAtEachStepGivesOneEffect(t *testing.T) {
 
 func TestWithoutStoreBreachesArePagedOnceAndAreTheSameIncidentAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := begin(t, flipPolicy())
+		w := begin(t)
 		defer w.halt()
 		w.store.Break(errors.New("disk full"))
-		w.after(2 * time.Second)
+		w.after(time.Second)
 		w.make(readsLag, "db/eu", 5)
 		w.make(plainOne, "queue/psp", 9)
-		w.after(20 * time.Second)
+		w.after(8 * time.Second)
 		expect(t, "effects without a store", w.target.log(), "")
 		expect(t, "pages without a store", w.pager.log(), "trigger trigger")
 		refused := signalbox.Reading{
@@ -278,7 +281,7 @@ func TestWithoutStoreBreachesArePagedOnceAndAreTheSameIncidentAfter(t *testing.T
 		if err := w.engine.Receive(t.Context(), signalbox.Batch{Source: alerts, At: time.Now(), Readings: []signalbox.Reading{refused}}); err == nil {
 			t.Error("a webhook must not be accepted without a store")
 		}
-		w.after(20 * time.Second)
+		w.after(10 * time.Second)
 		expect(t, "pages after a refused webhook", w.pager.log(), "trigger trigger trigger")
 		w.after(time.Minute)
 		expect(t, "pages: the store itself, once", w.pager.log(), "trigger trigger trigger trigger")

@@ -27,12 +27,13 @@ import (
 // ill or well, a switch, a pager, and the daemon's core over a store that can
 // break. Its target's own log is the oracle.
 type world struct {
-	t      *testing.T
-	store  *mem.Store
-	target *target
-	pager  *pager
-	set    *engine.Set
-	kill   string
+	t       *testing.T
+	store   *mem.Store
+	target  *target
+	pager   *pager
+	set     *engine.Set
+	kill    string
+	archive string
 
 	mu       sync.Mutex
 	ill      map[string]map[string]float64 // detector, subject: value above 1 is a breach
@@ -67,7 +68,7 @@ func flipPolicy() policy.Policy {
 func newWorld(t *testing.T, policies ...policy.Policy) *world {
 	t.Helper()
 	w := &world{
-		t: t, store: mem.New(), target: &target{value: "a"}, pager: &pager{}, kill: filepath.Join(t.TempDir(), "kill"),
+		t: t, store: mem.New(), target: &target{value: "a"}, pager: &pager{}, kill: filepath.Join(t.TempDir(), "kill"), archive: t.TempDir(),
 		ill: map[string]map[string]float64{
 			readsLag: {"db/eu": 0}, replicaLag: {"replica/a": 0, "replica/b": 0}, plainOne: {"queue/psp": 0},
 		},
@@ -108,7 +109,7 @@ func (w *world) configure(hash string, policies ...policy.Policy) {
 func (w *world) start() {
 	w.t.Helper()
 	log := slog.New(slog.NewTextHandler(testWriter{w.t}, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	j, err := journal.Open(w.t.Context(), w.store, journal.Options{Now: time.Now, Log: log})
+	j, err := journal.Open(w.t.Context(), w.store, journal.Options{Now: time.Now, Log: log, Dir: w.archive})
 	if err != nil {
 		w.t.Fatal(err)
 	}
