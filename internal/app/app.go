@@ -46,9 +46,9 @@ type Options struct {
 	WebhookConfig  string // exporter-toolkit web configuration of ListenWebhooks
 	KillFile       string // default: DATA/kill
 	Lease          time.Duration
-	Member         []string         // command that runs the embedded store's member
-	Log            *slog.Logger     // default: slog.Default()
-	Now            func() time.Time // wall time; default: time.Now
+	Member         []string                       // command that runs the embedded store's member
+	Log            *slog.Logger                   // default: slog.Default()
+	Now            func() time.Time               // wall time; default: time.Now
 	Ready          func(control, webhooks string) // called once, with the addresses that are listened on
 	Timing         engine.Timing
 	RestoreWithin  time.Duration // polling begins without the store after it; 10s
@@ -109,12 +109,14 @@ type daemon struct {
 	metrics  *metrics
 	store    store.Store
 	engine   *engine.Engine
-	poll     *poll.Scheduler
+	poller   *poll.Poller
 	running  atomic.Pointer[runtime]
-	swapping sync.Mutex
-	health   sourceStates
-	// rounds ends the loops that belong to one configuration.
-	rounds context.CancelFunc
+	swapping sync.Mutex // one reload at a time
+
+	roundsLock  sync.Mutex
+	endRounds   context.CancelFunc // of the loops that belong to one configuration
+	roundsAlive sync.WaitGroup
+	life        context.Context // of the rounds
 }
 
 func (d *daemon) current() *runtime { return d.running.Load() }
@@ -182,19 +184,25 @@ func (d *daemon) mayReceive(rt *runtime) error {
 
 // run starts everything that lives as long as the daemon, and waits.
 func (d *daemon) run(ctx context.Context, rt *runtime, servers []*listener, hup <-chan os.Signal) error {
-	j, err := journal.Open(d.store, journal.Options{Now: d.options.Now, Log: d.log, Dir: filepath.Join(d.options.Data, "archive")})
+	j, err := journal.Open(ctx, d.store, journal.Options{Now: d.options.Now, Log: d.log, Dir: filepath.Join(d.options.Data, "archive")})
 	if err != nil {
 		return err
 	}
-	tracer, endTracing, err := tracing(ctx, rt.config.TracingEndpoint(), rt.config.TracingEnv(), d.options.Replica)
+	endpoint, env := "", ""
+	if t := rt.config.Tracing; t != nil {
+		endpoint, env = t.Endpoint, t.Env
+	}
+	tracer, endTracing, err := tracing(ctx, endpoint, env, d.options.Replica)
 	if err != nil {
 		return err
 	}
 	d.engine = engine.New(engine.Options{
 		Store: d.store, Journal: j, Replica: d.options.Replica, Now: d.options.Now, KillFile: d.options.KillFile, Log: d.log,
-		Registerer: d.registry, Tracer: tracer, Env: rt.config.TracingEnv(), Timing: d.options.Timing,
+		Registerer: d.registry, Tracer: tracer, Env: env, Timing: d.options.Timing,
 	}, rt.set)
 	d.running.Store(rt)
+	d.poller = poll.New(poll.Options{Now: d.options.Now, Log: d.log, Registerer: d.registry, Emit: d.emit(context.WithoutCancel(ctx))})
+	d.life = ctx
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var alive sync.WaitGroup
@@ -205,7 +213,7 @@ func (d *daemon) run(ctx context.Context, rt *runtime, servers []*listener, hup 
 	d.say(servers)
 	work := make(chan error, 1)
 	go func() { work <- d.engine.Run(ctx) }()
-	alive.Go(func() { d.polling(ctx, life) })
+	alive.Go(func() { d.polling(ctx) })
 	alive.Go(func() { d.heartbeat(ctx) })
 	err = d.wait(ctx, work, failed, hup)
 	stop()
@@ -243,17 +251,4 @@ func (d *daemon) say(servers []*listener) {
 		}
 	}
 	d.options.Ready(servers[0].bound.Addr().String(), servers[1].bound.Addr().String())
-}
-
-// polling begins the rounds once the engine has restored what was open, or
-// without it when the store does not come.
-func (d *daemon) polling(ctx, life context.Context) {
-	within, cancel := context.WithTimeout(ctx, d.options.RestoreWithin)
-	restored, err := d.engine.Restore(within)
-	cancel()
-	if err != nil && ctx.Err() == nil {
-		d.log.Warn("polling begins without the store: what is ill now is paged, not acted on")
-	}
-	d.startPolling(ctx, restored)
-	<-life.Done()
 }

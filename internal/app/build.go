@@ -2,8 +2,6 @@ package app
 
 import (
 	"fmt"
-	"path/filepath"
-	"time"
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/detectors"
@@ -114,11 +112,16 @@ func (b *builder) detectors() error {
 		}
 		b.rt.set.Detectors[det.Name] = engine.Detector{Source: det.Source, Owner: det.Owner, Polled: true}
 		b.rt.polled = append(b.rt.polled, poll.Detector{
-			Name: det.Name, Source: det.Source, Asks: source, Judge: judge, Interval: det.Interval, Timing: timing,
-			UnknownAfter: det.UnknownAfter, Hash: fmt.Sprintf("%#v", det.Settings),
+			Name: det.Name, Detector: judge, Source: det.Source, Asks: source, Interval: det.Interval, Timing: timing,
+			UnknownAfter: det.UnknownAfter, Hash: definition(det),
 		})
 	}
 	return nil
+}
+
+// definition tells one definition of a detector from another.
+func definition(det *config.Detector) string {
+	return fmt.Sprintf("%+v %+v", det.Common, det.Settings)
 }
 
 // receivers opens a path for each source that takes webhooks.
@@ -158,15 +161,4 @@ func (b *builder) remediators() error {
 		}
 	}
 	return nil
-}
-
-// archiveDir is where old journal entries go.
-func (d *daemon) archiveDir() string { return filepath.Join(d.options.Data, "archive") }
-
-// sourceState is what is known of a source that is reconciled with.
-type sourceState struct {
-	badSince time.Time
-	lastGood time.Time
-	ill      bool
-	onset    time.Time
 }

@@ -2,9 +2,11 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -28,11 +30,11 @@ func (d *daemon) heartbeat(ctx context.Context) {
 			return
 		}
 		hb := d.current().config.Heartbeat
-		if hb.URL == "" {
+		if hb == nil {
 			t.Reset(10 * time.Second)
 			continue
 		}
-		t.Reset(hb.Interval.Std())
+		t.Reset(hb.Interval)
 		if !d.engine.Leading() {
 			continue
 		}
@@ -52,7 +54,7 @@ func beatOnce(ctx context.Context, client *http.Client, url string) error {
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return stripURL(err)
+		return withoutURL(err)
 	}
 	defer resp.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
@@ -60,6 +62,14 @@ func beatOnce(ctx context.Context, client *http.Client, url string) error {
 		return fmt.Errorf("answered %s", resp.Status)
 	}
 	return nil
+}
+
+// withoutURL drops the URL from a client's error: it may hold a token.
+func withoutURL(err error) error {
+	if u := (*url.Error)(nil); errors.As(err, &u) {
+		return u.Err
+	}
+	return err
 }
 
 // tracing returns a tracer that exports over OTLP, and what ends it; nil where

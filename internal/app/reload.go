@@ -27,7 +27,7 @@ func (d *daemon) reload(ctx context.Context, who string) error {
 		return fmt.Errorf("the old configuration goes on: %w", err)
 	}
 	d.running.Store(rt)
-	d.restartRounds(context.WithoutCancel(ctx))
+	d.startRounds(d.life)
 	d.metrics.reloadGood.Set(1)
 	d.metrics.reloadAt.Set(float64(d.options.Now().UnixMilli()) / 1e3)
 	d.log.Info("reloaded", "who", who, "config", rt.config)

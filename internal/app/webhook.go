@@ -21,6 +21,9 @@ type receiver struct {
 	take     signalbox.Receiver
 	complete signalbox.Completer // nil: can't be asked
 	assign   func(signalbox.Batch) signalbox.Batch
+	every    time.Duration // between two reconciliations; 0: never
+	// unknownAfter is how long the source may stay away before that is paged.
+	unknownAfter time.Duration
 }
 
 // maxBody bounds a webhook's body: Alertmanager's are far smaller.
@@ -106,33 +109,4 @@ func (d *daemon) accept(ctx context.Context, rec *receiver, batch signalbox.Batc
 func (d *daemon) refused(why string, status int, err error) (int, error) {
 	d.metrics.webhook(why)
 	return status, err
-}
-
-// reconcile reads a source's whole present state from time to time.
-func (d *daemon) reconcile(ctx context.Context, rec *receiver, every time.Duration) {
-	t := time.NewTicker(every)
-	defer t.Stop()
-	for {
-		d.reconcileOnce(ctx, rec)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-func (d *daemon) reconcileOnce(ctx context.Context, rec *receiver) {
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
-	defer cancel()
-	at := d.options.Now()
-	batch, err := rec.complete.Present(ctx, at)
-	if err == nil {
-		batch.Source = rec.source
-		err = d.engine.Reconcile(ctx, rec.assign(batch))
-	}
-	if err != nil {
-		d.log.Warn("reconcile", "source", rec.source, "error", err)
-	}
-	d.sourceHealth(ctx, rec, at, err)
 }
