@@ -6,7 +6,8 @@ RUN go mod download
 COPY . .
 RUN make build
 
-FROM gcr.io/distroless/static-debian12:nonroot
+FROM scratch
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /src/bin/signalbox /src/bin/signalboxctl /usr/local/bin/
 USER 65532:65532
 VOLUME /var/lib/signalbox

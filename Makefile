@@ -18,6 +18,7 @@ ifdef CONFIG
 else
 	@echo "building (the first time takes a few minutes) …"
 	$(GO) build -o bin/signalbox ./cmd/signalbox
+	$(GO) build -o bin/signalboxctl ./cmd/signalboxctl
 	$(GO) build -o bin/sandbox ./cmd/sandbox
 	exec bin/sandbox --signalbox bin/signalbox
 endif

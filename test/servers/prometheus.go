@@ -40,6 +40,9 @@ func Prometheus(t testing.TB, o PrometheusOptions) *Server {
 			argv := []string{
 				path, "--config.file=" + file, "--storage.tsdb.path=" + filepath.Join(dir, "data"),
 				fmt.Sprintf("--web.listen-address=127.0.0.1:%d", port), "--web.enable-lifecycle", "--log.level=warn",
+				// The first alert often comes before the Alertmanagers are known, and
+				// by default is sent again only a minute later.
+				"--rules.alert.resend-delay=" + interval(o),
 			}
 			if o.Lookback > 0 {
 				argv = append(argv, "--query.lookback-delta="+o.Lookback.String())
@@ -52,10 +55,7 @@ func Prometheus(t testing.TB, o PrometheusOptions) *Server {
 // prometheusConfig is the configuration as JSON, which is YAML too.
 func prometheusConfig(t testing.TB, dir string, o PrometheusOptions) []byte {
 	t.Helper()
-	interval := "1s"
-	if o.Interval > 0 {
-		interval = o.Interval.String()
-	}
+	every := interval(o)
 	var jobs []any
 	for job, targets := range o.Scrape {
 		jobs = append(jobs, map[string]any{"job_name": job, "static_configs": static(targets)})
@@ -67,7 +67,7 @@ func prometheusConfig(t testing.TB, dir string, o PrometheusOptions) []byte {
 		files = append(files, file)
 	}
 	config := map[string]any{
-		"global":         map[string]any{"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
+		"global":         map[string]any{"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every},
 		"scrape_configs": jobs, "rule_files": files,
 	}
 	if len(o.Alertmanagers) > 0 {
@@ -78,6 +78,13 @@ func prometheusConfig(t testing.TB, dir string, o PrometheusOptions) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+func interval(o PrometheusOptions) string {
+	if o.Interval > 0 {
+		return o.Interval.String()
+	}
+	return "1s"
 }
 
 func static(targets []string) []any {

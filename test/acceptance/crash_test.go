@@ -1,0 +1,90 @@
+package acceptance
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"testing"
+)
+
+// crashes is how often each kill is repeated.
+func crashes(t *testing.T) int {
+	t.Helper()
+	if s := os.Getenv("SIGNALBOX_CRASHES"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 1 {
+			t.Fatalf("SIGNALBOX_CRASHES must be a number above zero, got %q", s)
+		}
+		return n
+	}
+	return 20
+}
+
+// kill -9 after the intent and before the effect, after the effect and before
+// the receipt, and during verification, with a target slower than the restart:
+// one effect each time, read from the API server's own log.
+func TestKillAtEachStepGivesOneEffect(t *testing.T) {
+	p, b := newProduction(t), newBox(t)
+	p.configure(b, "auto", failover)
+	b.start()
+	b.watched()
+	var want []string
+	for _, step := range []string{"after the intent, before the effect", "after the effect, before the receipt", "during verification"} {
+		for i := range crashes(t) {
+			want = append(want, replicaB)
+			b.crashOnce(p, step, fmt.Sprintf("%s, %d", step, i), want)
+			p.reads(0.01)
+			want = append(want, replicaA)
+			b.eventually("the endpoint to go back", p.wrote(want...))
+			b.eventually("the incident to end", func() error {
+				if n := len(b.status().Incidents); n > 0 {
+					return fmt.Errorf("open: %d", n)
+				}
+				return nil
+			})
+		}
+	}
+	if n := len(b.pager.Incidents()); n != 0 {
+		t.Errorf("pages: got %d, want none", n)
+	}
+}
+
+func (b *box) crashOnce(p *production, step, name string, want []string) {
+	b.t.Helper()
+	var h *held
+	if step != "during verification" {
+		h = p.slow.holdNextWrite(step == "after the effect, before the receipt")
+	}
+	p.reads(5)
+	if h != nil {
+		<-h.arrived
+	} else {
+		b.eventually(name+": the effect", p.wrote(want...))
+	}
+	b.kill()
+	b.start()
+	if h != nil && !h.after {
+		// The successor has sealed and acted before the late write arrives.
+		b.eventually(name+": the effect", p.wrote(want...))
+		close(h.release)
+		if code := <-h.done; code != http.StatusConflict {
+			b.t.Errorf("%s: the late write was answered %d, want 409", name, code)
+		}
+	} else if h != nil {
+		close(h.release)
+		<-h.done
+	}
+	b.eventually(name+": one effect", p.wrote(want...))
+	b.eventually(name+": settled", func() error {
+		for _, inc := range b.status().Incidents {
+			if inc.Verdict == "verify" || inc.Outcome != "" {
+				return nil
+			}
+		}
+		return fmt.Errorf("not verified yet")
+	})
+	if err := p.wrote(want...)(); err != nil {
+		b.t.Fatalf("%s: %v", name, err)
+	}
+}

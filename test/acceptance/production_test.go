@@ -1,0 +1,270 @@
+package acceptance
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/signalbox/signalbox/test/servers"
+)
+
+// production is a small production: a database's exporter scraped by a real
+// Prometheus, and a ConfigMap in a real API server that its readers follow.
+type production struct {
+	t        *testing.T
+	exporter *servers.ExporterServer
+	metrics  *servers.Server
+	kube     *servers.KubeServer
+	slow     *slowProxy // before the API server, as the daemon reaches it
+}
+
+const (
+	endpointKey = "DB_READONLY_ENDPOINT"
+	replicaA    = "pg-a.data-plane:5432"
+	replicaB    = "pg-b.data-plane:5432"
+)
+
+func newProduction(t *testing.T) *production {
+	t.Helper()
+	p := &production{t: t, exporter: servers.Exporter(t)}
+	p.well()
+	p.metrics = servers.Prometheus(t, servers.PrometheusOptions{Scrape: map[string][]string{"pg": {p.exporter.Host()}}})
+	p.kube = servers.KubeAPI(t)
+	p.slow = newSlowProxy(t, p.kube.URL)
+	admin, ctx := p.kube.Client(servers.Admin), t.Context()
+	if _, err := admin.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "core"}}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"core-env", "other-env"} {
+		cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "core"}, Data: map[string]string{endpointKey: replicaA, "OTHER": "kept"}}
+		if _, err := admin.CoreV1().ConfigMaps("core").Create(ctx, cm, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.grant("get", "update")
+	return p
+}
+
+// grant gives the daemon's account rights on the one ConfigMap, and no others.
+func (p *production) grant(verbs ...string) {
+	p.t.Helper()
+	admin, ctx := p.kube.Client(servers.Admin), p.t.Context()
+	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: "signalbox", Namespace: "core"}, Rules: []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{"core-env"}, Verbs: verbs},
+	}}
+	binding := &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "signalbox", Namespace: "core"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: "rbac.authorization.k8s.io", Kind: "Role", Name: "signalbox"},
+		Subjects:   []rbacv1.Subject{{Kind: "User", Name: servers.Daemon, APIGroup: "rbac.authorization.k8s.io"}},
+	}
+	if _, err := admin.RbacV1().Roles("core").Create(ctx, role, metav1.CreateOptions{}); err != nil {
+		p.t.Fatal(err)
+	}
+	if _, err := admin.RbacV1().RoleBindings("core").Create(ctx, binding, metav1.CreateOptions{}); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// well sets every metric to a healthy value.
+func (p *production) well() {
+	p.reads(0.01)
+	p.replica("a", 0.01)
+	p.replica("b", 0.01)
+}
+
+// reads sets the lag that readers see, in seconds.
+func (p *production) reads(lag float64) {
+	p.exporter.Set("reads_lag_seconds", lag, "cluster", "eu", "env", "prod")
+}
+
+// replica sets the lag of one replica, in seconds.
+func (p *production) replica(name string, lag float64) {
+	p.exporter.Set("pg_replication_lag_seconds", lag, "cluster", "eu", "replica", name, "env", "prod")
+}
+
+// configure writes the story's configuration, with its own undo mode and
+// guards.
+func (p *production) configure(b *box, undo, policy string) {
+	p.t.Helper()
+	b.write("kubeconfig.yaml", p.kubeconfig())
+	b.write("production.yaml", fmt.Sprintf(`
+sources:
+  metrics: {kind: prometheus, url: %q, timeout: 2s, unknown_after: 8s}
+  cluster: {kind: kubernetes, kubeconfig: kubeconfig.yaml}
+detectors:
+  - name: reads-lag
+    source: metrics
+    query: max by (cluster, env) (reads_lag_seconds)
+    unit: s
+    interval: 1s
+    breach: {above: 1s, for: 2s}
+    clear: {below: 500ms, for: 1s}
+    subject: "db/{{cluster}}"
+    labels: [cluster, env]
+    owner: backend
+    unknown_after: 8s
+  - name: replica-lag
+    source: metrics
+    query: max by (replica, cluster, env) (pg_replication_lag_seconds)
+    unit: s
+    interval: 1s
+    breach: {above: 1s, for: 30m}
+    clear: {below: 500ms}
+    subject: "replica/{{replica}}"
+    labels: [replica, cluster, env]
+    owner: backend
+    unknown_after: 8s
+switches:
+  read-endpoint:
+    configmap: {source: cluster, namespace: core, name: core-env, key: %s}
+    undo: %s
+    positions: {a: %q, b: %q}
+    health: {detector: replica-lag, subject: "replica/{{position}}"}
+policies:
+%s`, p.metrics.URL, endpointKey, undo, replicaA, replicaB, policy))
+}
+
+func (p *production) kubeconfig() string {
+	p.t.Helper()
+	return mustRead(p.t, p.kube.KubeconfigFor(servers.Daemon, p.slow.URL))
+}
+
+// failover is the policy of most stories.
+const failover = `
+  - name: replica-failover
+    on: reads-lag
+    match: {env: prod}
+    when: value > duration("1s")
+    autonomy: auto
+    runbook:
+      - {flip: read-endpoint, to: b, if: 'destination.value < duration("100ms")'}
+    verify: {within: 6s}
+    undo: {after_healthy: 3s}
+    guards: {cooldown: 1s, budget: [1000/day]}
+`
+
+// endpoint is the position that the readers have now.
+func (p *production) endpoint() string {
+	p.t.Helper()
+	cm, err := p.kube.Client(servers.Admin).CoreV1().ConfigMaps("core").Get(p.t.Context(), "core-env", metav1.GetOptions{})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return cm.Data[endpointKey]
+}
+
+// effects are the values that the daemon wrote to the endpoint, oldest first,
+// as the API server's audit log has them: changes of the fence alone are none.
+func (p *production) effects() []string {
+	p.t.Helper()
+	var values []string
+	was := replicaA
+	for _, e := range p.kube.Audit(servers.Daemon) {
+		if e.Verb == "get" || e.ResponseStatus.Code/100 != 2 {
+			continue
+		}
+		if e.ObjectRef.Name != "core-env" || e.ObjectRef.Resource != "configmaps" {
+			p.t.Errorf("the daemon wrote to %s %s/%s", e.ObjectRef.Resource, e.ObjectRef.Namespace, e.ObjectRef.Name)
+		}
+		var cm corev1.ConfigMap
+		if err := json.Unmarshal(e.RequestObject, &cm); err != nil {
+			p.t.Fatal(err)
+		}
+		if v := cm.Data[endpointKey]; v != was {
+			values = append(values, v)
+			was = v
+		}
+	}
+	return values
+}
+
+// slowProxy stands before a server; it can hold the next write back, and
+// delivers it even when its sender is gone, as a network does.
+type slowProxy struct {
+	URL  string
+	mu   sync.Mutex
+	hold *held
+}
+
+// held is one write that is held back.
+type held struct {
+	arrived chan struct{} // closed when the write has come in
+	release chan struct{} // close it to let the write go on
+	after   bool          // it is delivered at once, and its answer is held back
+	done    chan int      // the status with which the server answered
+}
+
+func newSlowProxy(t *testing.T, target string) *slowProxy {
+	t.Helper()
+	u, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &slowProxy{}
+	proxy := httputil.NewSingleHostReverseProxy(u)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.mu.Lock()
+		h := p.hold
+		if h != nil && r.Method != http.MethodGet {
+			p.hold = nil
+		} else {
+			h = nil
+		}
+		p.mu.Unlock()
+		if h == nil {
+			proxy.ServeHTTP(w, r)
+			return
+		}
+		h.pass(w, r, proxy)
+	}))
+	t.Cleanup(server.Close)
+	p.URL = server.URL
+	return p
+}
+
+// pass delivers the held write under a context of its own.
+func (h *held) pass(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	rec := httptest.NewRecorder()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), time.Minute)
+	defer cancel()
+	// The body is read first: with its sender gone it could not be.
+	body := &bytesBody{}
+	if err := body.fill(r); err != nil {
+		return
+	}
+	if h.after {
+		next.ServeHTTP(rec, body.request(ctx, r))
+		close(h.arrived)
+		<-h.release
+	} else {
+		close(h.arrived)
+		<-h.release
+		next.ServeHTTP(rec, body.request(ctx, r))
+	}
+	h.done <- rec.Code
+	for k, v := range rec.Header() {
+		w.Header()[k] = v
+	}
+	w.WriteHeader(rec.Code)
+	_, _ = w.Write(rec.Body.Bytes())
+}
+
+// holdNextWrite holds the next write back; with after its answer only.
+func (p *slowProxy) holdNextWrite(after bool) *held {
+	h := &held{arrived: make(chan struct{}), release: make(chan struct{}), after: after, done: make(chan int, 1)}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hold = h
+	return h
+}
