@@ -58,7 +58,7 @@ func (p *Poller) take() (batches []batch, wait time.Duration) {
 			d.at = e.next(def.Interval, now)
 		}
 		heap.Fix(&p.due, 0)
-		if busy && false {
+		if busy {
 			p.metrics.round(def.Source, resultLate)
 			continue
 		}

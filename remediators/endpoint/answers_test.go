@@ -99,6 +99,9 @@ func TestAnswersToReads(t *testing.T) {
 					t.Errorf("preview: %s: %q, %v; want %s", got, f.Refused, err, c.read)
 				}
 				checkAfter(t, err, c.after)
+				if c.name == "without an end" && !strings.Contains(fmt.Sprint(err), "longer than") {
+					t.Errorf("preview: %v", err)
+				}
 				p, probed := r.Probe(t.Context(), a)
 				if probed == nil && p.Phase != signalbox.InDoubt {
 					t.Errorf("probe: %+v", p)

@@ -61,16 +61,15 @@ func refused(format string, args ...any) *signalbox.Failure {
 }
 
 // pass asks the gate, and refuses the write where it, or the end of ctx, says
-// so.
+// so. The caller sends next.
 func pass(ctx context.Context, gate func() error) error {
+	if gate != nil {
+		if err := gate(); err != nil {
+			return &signalbox.Failure{Reason: "held back by the last check before the write", Err: err}
+		}
+	}
 	if err := ctx.Err(); err != nil {
 		return &signalbox.Failure{Reason: "nothing was sent", Err: err}
-	}
-	if gate == nil {
-		return nil
-	}
-	if err := gate(); err != nil {
-		return &signalbox.Failure{Reason: "held back by the last check before the write", Err: err}
 	}
 	return nil
 }

@@ -159,6 +159,32 @@ func TestChangedAfterPreview(t *testing.T) {
 	})
 }
 
+// TestStartJudgesByItself: a Start whose forecast let it through all the same.
+func TestStartJudgesByItself(t *testing.T) {
+	cases := []struct{ name, value, fence, want string }{
+		{"foreign hand", valueA, `{"token":5,"action":"old","value":"` + valueC + `","standing":true}`, "someone else changed it since action old"},
+		{"not listed", "pg-x:5432", "", "is not one of the listed positions"},
+		{"not our fence", valueA, "{}", "is not a fence of ours"},
+	}
+	faces(t, func(t *testing.T, face string) {
+		for _, c := range cases {
+			x, r := newTarget(t), newRemediator(t)
+			a := claim(t, r, x.step(t, face, "replica-b"), "a1", 10)
+			x.value, x.fence, a.Forecast.Found = c.value, c.fence, c.value
+			if _, err := r.Start(t.Context(), a); !isFailure(err) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s: got %v, want %q", c.name, err, c.want)
+			}
+		}
+		x, r := newTarget(t), newRemediator(t)
+		a := claim(t, r, x.step(t, face, "replica-b"), "a1", 10)
+		u := signalbox.Action{ID: "u1", Undoes: "a1", Step: *a.Forecast.Undo, Token: 20, Forecast: signalbox.Forecast{Found: valueC}}
+		x.touch(valueC)
+		if _, err := r.Start(t.Context(), u); !isFailure(err) || !strings.Contains(err.Error(), "is not the one to take back") {
+			t.Errorf("undo of another value: %v", err)
+		}
+	})
+}
+
 // TestUnrelatedChange: the version moves and the setting does not, before and
 // during the write.
 func TestUnrelatedChange(t *testing.T) {
@@ -199,6 +225,15 @@ func TestWrittenUnderUs(t *testing.T) {
 		if v, _, n := x.state(); v != valueC || n != 0 {
 			t.Errorf("value %q, %d writes", v, n)
 		}
+		x.touch(valueA)
+		a.Gate = func() error {
+			x.fence = `{"token":5,"action":"other","value":"` + valueA + `"}`
+			x.touch(valueA)
+			return nil
+		}
+		if _, err := r.Start(t.Context(), a); !isFailure(err) || !strings.Contains(err.Error(), "at the same time") {
+			t.Errorf("another fence: %v", err)
+		}
 	})
 }
 
@@ -215,15 +250,9 @@ func TestGateHolds(t *testing.T) {
 			t.Errorf("seal: %v", err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		a.Gate = nil
-		x.on = func(_ http.ResponseWriter, q *http.Request) bool {
-			if q.Method == http.MethodPatch || q.Method == http.MethodPut {
-				t.Error("sent after the end of its context")
-			}
-			cancel()
-			return false
-		}
-		if _, err := r.Start(ctx, a); !errors.Is(err, context.Canceled) {
+		a.Gate = func() error { cancel(); return nil }
+		x.answerWrites(func(http.ResponseWriter, *http.Request) { t.Error("sent after the end of its context") })
+		if _, err := r.Start(ctx, a); !isFailure(err) || !errors.Is(err, context.Canceled) {
 			t.Errorf("cancelled: %v", err)
 		}
 		if _, _, n := x.state(); n != 0 {

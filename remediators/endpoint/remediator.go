@@ -148,7 +148,7 @@ func (r *remediator) start(ctx context.Context, a signalbox.Action) (signalbox.R
 		if receipt, done, err := r.judge(a, sp, st, want); done || err != nil {
 			return receipt, err
 		}
-		if st.value != first.value || st.fence != first.fence {
+		if st.fence != first.fence {
 			return signalbox.Receipt{}, refused("switch %q: someone else wrote it at the same time", a.Step.Name)
 		}
 		version, err := b.write(ctx, st, change{value: &want, fence: written(a, want)}, a.Gate)
