@@ -51,6 +51,7 @@ func forwardGuards() []guard {
 		{name: "autonomy", ask: guardAutonomy},
 		{name: "freshness", ask: guardFreshness},
 		{name: "onset", ask: guardOnset},
+		{name: attemptsGuard, ask: guardAttempts},
 		{name: "kill", ask: guardKill},
 		{name: "pause", ask: guardPause, touched: true},
 		{name: "freeze", ask: guardFreeze},
@@ -68,6 +69,7 @@ func forwardGuards() []guard {
 // Freeze and health let an action that did not help be taken back.
 func backwardGuards() []guard {
 	return []guard{
+		{name: attemptsGuard, ask: guardAttempts},
 		{name: "kill", ask: guardKill},
 		{name: "pause", ask: guardPause, touched: true},
 		{name: "freeze", ask: guardFreezeBack},

@@ -164,15 +164,19 @@ func (l *look) fresh(r *signalbox.Reading) (ok bool, detail string) {
 	return true, fmt.Sprintf("sample %s old, at most %s is relied on", span(age), span(d.Fresh))
 }
 
-// action returns the incident's action that takes another one back; nil: none
-// has tried.
+// undoOf returns the last action that was to take another one back; nil: none
+// was, or it surely had no effect and may be tried again.
 func (l *look) undoOf(id signalbox.ActionID) *signalbox.Action {
+	tries, last := 0, (*signalbox.Action)(nil)
 	for _, a := range l.actions {
 		if a.Undoes == id {
-			return a
+			tries, last = tries+1, a
 		}
 	}
-	return nil
+	if last != nil && last.Stage == signalbox.Broken && tries < maxAttempts {
+		return nil
+	}
+	return last
 }
 
 // lastSwitched returns the last action that threw a switch forward; nil: none.

@@ -146,13 +146,20 @@ func TestStoryUndoIsHeldByAPauseAndPagedOnce(t *testing.T) {
 	b.undoing(a)
 }
 
-func TestStoryUndoThatFailedIsNotTriedAgain(t *testing.T) {
+func TestStoryUndoWithoutEffectIsTriedAgainWithinBounds(t *testing.T) {
 	b := newBox(t)
 	b.acted(signalbox.NotRecovered)
 	b.later(5 * time.Minute)
-	undo := b.do(signalbox.Decision{Verdict: signalbox.Undo, Step: &signalbox.Step{Kind: "endpoint", Name: "read-endpoint", To: "a"}, Takes: "act-0"})
-	undo.Stage, undo.Reason = signalbox.Broken, "forbidden"
-	b.w.State.Actions["act-0"].Undone, b.touch().Thrown = "", "act-0"
+	for try := range maxAttempts {
+		if try > 0 {
+			b.want(signalbox.Hold, "attempts")
+			b.later(time.Minute)
+			b.want(signalbox.Preview, "forecast")
+		}
+		undo := b.do(signalbox.Decision{Verdict: signalbox.Undo, Step: &signalbox.Step{Kind: "endpoint", Name: "read-endpoint", To: "a"}, Takes: "act-0"})
+		undo.Stage, undo.Reason = signalbox.Broken, "forbidden"
+		b.w.State.Actions["act-0"].Undone, b.touch().Thrown = "", "act-0"
+	}
 	b.paged(b.want(signalbox.Escalate, "gave_up"))
 	b.want(signalbox.Hold, "gave_up")
 	b.healed()

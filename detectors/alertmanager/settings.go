@@ -174,3 +174,6 @@ func (s *Settings) baseURL() (*url.URL, error) {
 	}
 	return u.JoinPath("api", "v2"), nil
 }
+
+// Every is how often its alerts are read again by themselves; 0: never.
+func (s *Settings) Every() time.Duration { return s.Reconcile.Std() }

@@ -50,6 +50,9 @@ func (d *DetectorSettings) Validate(fail kind.Fail) {
 	}
 }
 
+// Fresh is how old a sample may be that is acted on.
+func (d *DetectorSettings) Fresh(time.Duration) time.Duration { return d.MaxAge.Std() }
+
 // The default of max_age. A sample is as old as the scrape interval when the
 // next one is due, and Prometheus' default interval is 1m: below 75s a healthy
 // series would be Unknown for a part of each minute.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/journal"
 	"github.com/signalbox/signalbox/internal/kind"
 )
 
@@ -99,7 +100,11 @@ func (d *daemon) accept(ctx context.Context, rec *receiver, batch signalbox.Batc
 		}
 		batch.Readings, batch.Incomplete = append(batch.Readings, whole.Readings...), ""
 	}
-	if err := d.engine.Receive(ctx, rec.assign(batch)); err != nil {
+	err := d.engine.Receive(ctx, rec.assign(batch))
+	if errors.Is(err, journal.ErrTooLarge) {
+		return d.refused("shape", http.StatusRequestEntityTooLarge, err)
+	}
+	if err != nil {
 		return d.refused("fault", http.StatusServiceUnavailable, fmt.Errorf("not recorded: %w", err))
 	}
 	d.metrics.webhook("taken")

@@ -255,10 +255,7 @@ func (e *Engine) probe(ctx context.Context, set *Set, a signalbox.Action) signal
 // the kill file, and the controls as the store has them at that moment.
 func (e *Engine) gate(auth *authority, a *signalbox.Action, owner string) func() error {
 	return func() error {
-		if err := context.Cause(auth.ctx); err != nil {
-			return fmt.Errorf("the term is over: %w", err)
-		}
-		if reason := killFileReason(e.o.KillFile); reason != "" {
+		if reason := e.killed(); reason != "" {
 			return errors.New(reason)
 		}
 		ctx, cancel := context.WithTimeout(auth.ctx, time.Second)
@@ -270,11 +267,28 @@ func (e *Engine) gate(auth *authority, a *signalbox.Action, owner string) func()
 		if held := heldBy(controls, a, owner, e.o.Now()); held != "" {
 			return errors.New(held)
 		}
-		if !time.Now().Before(auth.lead.Deadline()) { //nolint:forbidigo // the lease's deadline is in this process's own time
-			return errors.New("the lease's deadline has passed")
-		}
-		return nil
+		return e.leaseHolds(auth)
 	}
+}
+
+// leaseHolds returns an error once nothing may be started under the lease.
+func (e *Engine) leaseHolds(auth *authority) error {
+	if err := context.Cause(auth.ctx); err != nil {
+		return fmt.Errorf("the term is over: %w", err)
+	}
+	if !time.Now().Before(auth.lead.Deadline()) { //nolint:forbidigo // the lease's deadline is in this process's own time
+		return errors.New("the lease's deadline has passed")
+	}
+	return nil
+}
+
+// killed says why nothing is started on this machine: the kill file, or a store
+// that went back in time; empty: nothing forbids it.
+func (e *Engine) killed() string {
+	if why := e.frozen.Load(); why != nil {
+		return *why
+	}
+	return killFileReason(e.o.KillFile)
 }
 
 // heldBy tells which control stops an action; empty: none.

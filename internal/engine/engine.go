@@ -132,6 +132,7 @@ type Engine struct {
 	mail    chan func(*loop)
 	set     atomic.Pointer[Set]
 	term    atomic.Pointer[authority] // nil between terms
+	frozen  atomic.Pointer[string]    // why nothing is started until a restart; nil: nothing
 	restore chan Restored             // of the first term, once
 	metrics *metrics
 	done    chan struct{} // the loop has ended

@@ -38,18 +38,20 @@ func (l *loop) follow(a *signalbox.Action, fresh bool) {
 	}
 	l.running[a.ID] = true
 	auth, act := l.auth, *a
-	act.Gate = l.e.gate(auth, &act, l.ownerOfAction(a))
+	// Sealing throws nothing, and what was begun must be known also under a
+	// pause: here the lease alone is asked for.
+	act.Gate = func() error { return l.e.leaseHolds(auth) }
 	seal := signalbox.Token(l.state.Rev[signalbox.ActionKey(a.ID)])
-	go l.e.settleDoubt(auth, l.set(), act, seal)
+	go l.e.settleDoubt(auth, l.set(), act, l.ownerOfAction(a), seal)
 }
 
 // settleDoubt asks until something certain is known, or the term ends.
-func (e *Engine) settleDoubt(auth *authority, set *Set, a signalbox.Action, seal signalbox.Token) {
+func (e *Engine) settleDoubt(auth *authority, set *Set, a signalbox.Action, owner string, seal signalbox.Token) {
 	pause := e.timing.Retry
 	told := signalbox.Progress{}
 	begun := e.o.Now()
 	for auth.ctx.Err() == nil {
-		p := e.lookOnce(auth.ctx, set, a, seal, begun)
+		p := e.lookOnce(auth, set, a, owner, seal, begun)
 		if p.Phase != signalbox.InDoubt && p.Phase != signalbox.Running {
 			told = p
 			break
@@ -64,14 +66,15 @@ func (e *Engine) settleDoubt(auth *authority, set *Set, a signalbox.Action, seal
 }
 
 // lookOnce does one round of what the action's class allows.
-func (e *Engine) lookOnce(ctx context.Context, set *Set, a signalbox.Action, seal signalbox.Token, begun time.Time) signalbox.Progress {
-	ctx, cancel := context.WithTimeout(ctx, e.timing.Start)
+func (e *Engine) lookOnce(auth *authority, set *Set, a signalbox.Action, owner string, seal signalbox.Token, begun time.Time) signalbox.Progress {
+	ctx, cancel := context.WithTimeout(auth.ctx, e.timing.Start)
 	defer cancel()
 	inDoubt := func(err error) signalbox.Progress {
 		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: err.Error()}
 	}
 	switch class := a.Forecast.Class; {
 	case class == signalbox.ClassB:
+		a.Gate = e.gate(auth, &a, owner)
 		receipt, err := e.startOnce(ctx, set, a)
 		if err != nil {
 			return inDoubt(err)

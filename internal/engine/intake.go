@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -176,27 +177,51 @@ func (l *loop) take(kv store.KV) {
 const chunk = store.MaxOps / 2
 
 // consume turns inbox records into incidents, several records or a part of one
-// in each transaction.
+// in each transaction. What is too large for one transaction is halved.
 func (l *loop) consume() {
+	limit := chunk
 	for len(l.inbox) > 0 && l.auth != nil {
-		w := &write{opened: map[seriesKey]signalbox.IncidentID{}}
-		items := l.inbox
-		for len(items) > 0 && w.size() < chunk && len(w.inbox) < chunk {
-			it := &items[0]
-			for it.next < len(it.batch.Readings) && w.size() < chunk {
-				l.admit(w, it.batch.Readings[it.next])
-				it.next++
+		w, taken, next := l.gather(limit)
+		err := l.tryCommit(w)
+		switch {
+		case err == nil:
+			l.inbox = l.inbox[taken:]
+			if len(l.inbox) > 0 {
+				l.inbox[0].next = next
 			}
-			if it.next < len(it.batch.Readings) {
-				break
-			}
-			w.inbox = append(w.inbox, it.key)
-			items = items[1:]
+			limit = chunk
+			l.e.metrics.loopDone("inbox", l.now())
+		case errors.Is(err, journal.ErrTooLarge) && limit > 1:
+			limit /= 2
+		default:
+			l.fail(fmt.Errorf("take the inbox in: %w", err))
 		}
-		if !l.commit(w) {
-			return
-		}
-		l.inbox = items
-		l.e.metrics.loopDone("inbox", l.now())
 	}
+}
+
+// gather makes the write of the next readings of the inbox, with at most limit
+// changes: how many records it takes whole, and where in the one after it
+// stops.
+func (l *loop) gather(limit int) (w *write, taken, next int) {
+	w = &write{opened: map[seriesKey]signalbox.IncidentID{}}
+	for i := range l.inbox {
+		it := &l.inbox[i]
+		next = it.next
+		for next < len(it.batch.Readings) && w.size() < limit {
+			l.admit(w, it.batch.Readings[next])
+			next++
+		}
+		if next < len(it.batch.Readings) {
+			return w, taken, next
+		}
+		w.inbox = append(w.inbox, it.key)
+		taken, next = taken+1, 0
+		if w.size() >= limit || len(w.inbox) >= chunk {
+			break
+		}
+	}
+	if taken < len(l.inbox) {
+		next = l.inbox[taken].next
+	}
+	return w, taken, next
 }

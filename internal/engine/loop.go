@@ -149,10 +149,10 @@ func (l *loop) work() {
 }
 
 // readKillFile looks whether the local kill file is there. When it can't be
-// known it counts as there.
+// known it counts as there. A frozen engine counts as killed too.
 func (l *loop) readKillFile() {
 	was := l.facts.KillFile
-	l.facts.KillFile = killFileReason(l.e.o.KillFile)
+	l.facts.KillFile = l.e.killed()
 	if l.facts.KillFile != was {
 		l.e.o.Log.Warn("kill file changed", "says", l.facts.KillFile)
 		l.touch(signalbox.KillFileKey)
@@ -242,6 +242,13 @@ func (l *loop) archive() {
 		err := l.e.o.Journal.Archive(ctx, l.e.timing.KeepInLine)
 		l.e.post(ctx, func(l *loop) {
 			l.archiving = false
+			if errors.Is(err, journal.ErrDiverged) {
+				// What was exported is not what the store holds: it was
+				// restored from an older copy, or changed by another's hand.
+				why := "the journal's archive and the store differ: " + err.Error()
+				l.e.frozen.Store(&why)
+				l.readKillFile()
+			}
 			if err != nil {
 				l.e.metrics.loopFailed("archive")
 				l.e.o.Log.Warn("archive", "error", err)

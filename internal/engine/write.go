@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"context"
-	"errors"
 	"fmt"
 
 	signalbox "github.com/signalbox/signalbox"
@@ -83,22 +81,27 @@ func edit[K comparable, V any](made *map[K]*V, kept map[K]*V, k K) *V {
 // commit writes w with its journal entries, and takes the change into the
 // State. False: the term is over.
 func (l *loop) commit(w *write) bool {
+	err := l.tryCommit(w)
+	if err != nil && l.auth != nil {
+		l.fail(fmt.Errorf("commit: %w", err))
+	}
+	return err == nil
+}
+
+// tryCommit is commit that leaves the term as it is; after an error other than
+// journal.ErrTooLarge it must end, since what the store holds is not known.
+func (l *loop) tryCommit(w *write) error {
 	if l.auth == nil {
-		return false
+		return ErrNoTerm
 	}
 	recs := w.records(l)
 	fence := l.auth.lead.Fence()
 	rev, err := l.e.o.Journal.Write(l.auth.ctx, &fence, w.ifs, recs, w.inbox)
 	if err != nil {
 		l.e.metrics.loopFailed("commit")
-		l.fail(fmt.Errorf("commit: %w", err))
-		return false
+		return err
 	}
-	if err := l.took(w, recs, rev); err != nil {
-		l.fail(err)
-		return false
-	}
-	return true
+	return l.took(w, recs, rev)
 }
 
 // records turns the edits into the changes of the last entry.
@@ -148,9 +151,4 @@ func (l *loop) took(w *write, recs []journal.Record, rev store.Revision) error {
 		l.index.forget(k)
 	}
 	return nil
-}
-
-// unavailable reports whether err means that the store did not answer.
-func unavailable(err error) bool {
-	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
 }

@@ -7,9 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
-	"testing"
 )
 
 // bytesBody is a request's body that was read whole.
@@ -24,15 +22,6 @@ func (x *bytesBody) request(ctx context.Context, r *http.Request) *http.Request 
 	out := r.Clone(ctx)
 	out.Body, out.ContentLength = io.NopCloser(bytes.NewReader(x.b)), int64(len(x.b))
 	return out
-}
-
-func mustRead(t *testing.T, path string) string {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
 }
 
 // metrics returns the daemon's own metrics.

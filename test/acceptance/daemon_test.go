@@ -180,6 +180,11 @@ func (b *box) launch() {
 func (b *box) ready() {
 	b.t.Helper()
 	servers.Await(b.t, servers.Patience, "the daemon to be ready", func(ctx context.Context) error {
+		select {
+		case <-b.ended:
+			b.t.Fatal("the daemon ended instead of getting ready")
+		default:
+		}
 		return b.get(ctx, "/-/ready", nil)
 	})
 }

@@ -1,0 +1,52 @@
+package policy
+
+import (
+	"fmt"
+	"time"
+
+	signalbox "github.com/signalbox/signalbox"
+)
+
+// An attempt that surely had no effect (refused by its target, or sealed after
+// a crash) may be made again, as another action with fresh evidence: after a
+// pause that grows, and at most maxAttempts times in all.
+const (
+	maxAttempts   = 3
+	firstPause    = 2 * time.Second
+	pauseGrowth   = 5
+	attemptsGuard = "attempts"
+)
+
+// guardAttempts spaces and bounds the attempts at one step.
+func guardAttempts(l *look, m *move) answer {
+	n, last := 0, (*signalbox.Action)(nil)
+	for _, a := range l.actions {
+		if a.Stage == signalbox.Broken && m.sameAs(a) {
+			n, last = n+1, a
+		}
+	}
+	if n == 0 {
+		return answer{passes, fmt.Sprintf("first attempt of %d", maxAttempts)}
+	}
+	if n >= maxAttempts {
+		return answer{stops, fmt.Sprintf("%d attempts had no effect, the last one: %s", n, last.Reason)}
+	}
+	pause := firstPause
+	for range n - 1 {
+		pause *= pauseGrowth
+	}
+	detail := fmt.Sprintf("attempt %d of %d, %s after the one before: %s", n+1, maxAttempts, span(pause), last.Reason)
+	if end := last.EndedAt.Add(pause); l.now.Before(end) {
+		l.at(end)
+		return answer{waits, detail}
+	}
+	return answer{passes, detail}
+}
+
+// sameAs reports whether a was an attempt at this move.
+func (m *move) sameAs(a *signalbox.Action) bool {
+	if m.undoes != nil {
+		return a.Undoes == m.undoes.ID
+	}
+	return a.Undoes == "" && a.Index == m.index
+}
