@@ -87,6 +87,18 @@ func (f *Facts) Subject(detector, subject string, yield func(*Reading)) {
 	}
 }
 
+// DropReadings forgets the readings of before t: of series that are gone.
+func (f *Facts) DropReadings(t time.Time) {
+	for _, series := range f.readings {
+		for key, r := range series {
+			if r.At.Before(t) {
+				f.drop(r, key)
+				delete(series, key)
+			}
+		}
+	}
+}
+
 // PutForecast takes a forecast in and returns the key that changed.
 func (f *Facts) PutForecast(stepHash string, fc *Forecast) Key {
 	f.forecasts[stepHash] = fc

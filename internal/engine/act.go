@@ -13,6 +13,7 @@ import (
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/journal"
+	"github.com/signalbox/signalbox/policy"
 )
 
 // confirmation says that the evidence for a step was asked for again: nothing
@@ -99,13 +100,18 @@ func (l *loop) act(d *signalbox.Decision, now time.Time) {
 // that the decision read has changed, the action with its undo, the locks on
 // its targets, and what it spends.
 func (l *loop) claim(d *signalbox.Decision, now time.Time) (*signalbox.Action, bool) {
+	fc := l.facts.Forecast(d.Step.Hash())
+	if fc == nil || len(fc.Targets) == 0 {
+		l.e.o.Log.Error("a decision to act without a forecast: it is not carried out", "incident", d.Incident, "step", d.Step.Name)
+		return nil, false
+	}
 	w := &write{}
 	inc := l.incident(w, d.Incident)
 	id := signalbox.ActionID(fmt.Sprintf("%s-%d", d.Incident, len(inc.Actions)+1))
 	a := l.action(w, id)
-	*a = signalbox.Action{ID: id, Incident: d.Incident, Step: *d.Step, Undoes: d.Takes, Stage: signalbox.Claimed, Attempts: 1, ClaimedAt: now}
-	if fc := l.facts.Forecast(d.Step.Hash()); fc != nil {
-		a.Forecast = *fc
+	*a = signalbox.Action{
+		ID: id, Incident: d.Incident, Step: *d.Step, Undoes: d.Takes, Forecast: *fc,
+		Stage: signalbox.Claimed, Attempts: 1, ClaimedAt: now,
 	}
 	if d.Plan != nil {
 		a.Policy, a.Index = d.Plan.Policy, d.Next
@@ -125,8 +131,8 @@ func (l *loop) claim(d *signalbox.Decision, now time.Time) (*signalbox.Action, b
 			ts.Acted = spend(ts.Acted, now)
 		}
 	}
-	if a.Undoes == "" && len(a.Forecast.Targets) > 0 {
-		for _, scope := range scopes(a.Policy) {
+	if a.Undoes == "" {
+		for _, scope := range policy.BudgetScopes(a.Policy) {
 			w.put(journal.PutSpend(&signalbox.Spend{Scope: scope, Times: spend(l.spent(scope), now)}))
 		}
 	}
@@ -151,8 +157,6 @@ func (l *loop) carriedOut(w *write, id signalbox.IncidentID) {
 	next.Words = slices.DeleteFunc(slices.Clone(next.Words), mine)
 	w.put(journal.PutControls(next))
 }
-
-func scopes(policy string) []string { return []string{"all", "policy/" + policy} }
 
 func (l *loop) spent(scope string) []time.Time {
 	if s := l.state.Budgets[scope]; s != nil {

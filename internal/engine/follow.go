@@ -6,6 +6,7 @@ import (
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/journal"
+	"github.com/signalbox/signalbox/policy"
 )
 
 // follow drives an action whose end is not known: work that goes on, or a
@@ -19,7 +20,7 @@ import (
 // fresh says that the doubt was just met (a restart, a lost answer): it is put
 // on record first, and that revision is the token of the seal.
 func (l *loop) follow(a *signalbox.Action, fresh bool) {
-	if l.running[a.ID] || l.auth == nil || l.stopping {
+	if a == nil || l.running[a.ID] || l.auth == nil || l.stopping {
 		return
 	}
 	if fresh {
@@ -220,7 +221,7 @@ func (l *loop) giveBack(w *write, a *signalbox.Action) {
 	if a.Undoes != "" || len(a.Forecast.Targets) == 0 {
 		return
 	}
-	for _, scope := range scopes(a.Policy) {
+	for _, scope := range policy.BudgetScopes(a.Policy) {
 		w.put(journal.PutSpend(&signalbox.Spend{Scope: scope, Times: refund(l.spent(scope), a.ClaimedAt)}))
 	}
 }

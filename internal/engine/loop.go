@@ -190,6 +190,7 @@ func (l *loop) beat(now time.Time) {
 // sweep forgets closed incidents, and their actions but those whose effect
 // stands.
 func (l *loop) sweep(now time.Time) {
+	l.facts.DropReadings(now.Add(-24 * time.Hour))
 	var w write
 	for id, inc := range l.state.Incidents {
 		if !inc.Closed() || now.Sub(inc.ClosedAt) < l.e.timing.Tombstone || len(w.deletes) > 60 {

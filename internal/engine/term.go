@@ -114,14 +114,19 @@ func (l *loop) begin(a *authority, state *signalbox.State) {
 	l.e.metrics.leading.Set(1)
 	l.e.o.Log.Info("term began", "incidents", len(state.Incidents), "actions", len(state.Actions))
 	l.offerRestored()
-	l.reconfigured()
-	l.storeBack()
-	l.unpack()
-	l.killPage()
-	for id := range state.Incidents {
+	for _, step := range []func(){l.reconfigured, l.storeBack, l.unpack, l.killPage, l.resume} {
+		if step(); l.auth != a {
+			return // the store failed in between: the term is over already
+		}
+	}
+}
+
+// resume makes every open incident due, and settles what was in flight.
+func (l *loop) resume() {
+	for id := range l.state.Incidents {
 		l.touchIncident(id)
 	}
-	for _, act := range state.Actions {
+	for _, act := range l.state.Actions {
 		if act.InFlight() {
 			l.follow(act, true)
 		}
