@@ -1,8 +1,8 @@
 // Package ctl is the operator's tool: it asks a running daemon, and sets its
 // controls, over the daemon's HTTP API.
 //
-// Exit codes: 0 done, 1 the daemon refused or could not, 2 the command line or
-// a configuration is wrong, 3 the daemon could not be reached.
+// Exit codes: 0 done, 1 the daemon refused, could not, or is not ready, 2 the
+// command line or a configuration is wrong, 3 the daemon could not be reached.
 package ctl
 
 import (
@@ -56,6 +56,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"status", "", "what is open, thrown, paused", (*tool).status},
+		{"ready", "", "exit code 0 while the daemon leads and its store answers, 1 while not", (*tool).ready},
 		{"explain", "INCIDENT", "what was seen, decided and done, and why", (*tool).explain},
 		{"pause", "[--for D] [--reason TEXT] SCOPE", "hold actions: all, policy/NAME, owner/NAME, target/TARGET", setter(signalbox.Pause, "")},
 		{"resume", "[--reason TEXT] SCOPE", "lift a pause; all lifts the kill switch too", setter(signalbox.Resume, "")},
@@ -77,8 +78,10 @@ func Run(ctx context.Context, args []string, o Options) int {
 	httpConfig := fs.String("http.config.file", "", "how to authenticate (Prometheus HTTP client configuration)")
 	output := fs.String("o", "table", "output: table or json")
 	fs.Usage = func() { usage(fs, o.Err) }
-	if err := fs.Parse(args); err != nil {
-		return exitOf(err)
+	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return OK
+	} else if err != nil {
+		return Usage // the flag set has said why
 	}
 	t.json = *output == "json"
 	if *output != "json" && *output != "table" {
@@ -135,7 +138,7 @@ func (u *unreachable) Error() string { return u.err.Error() }
 
 // fail prints an error and returns its exit code.
 func (t *tool) fail(err error) int {
-	if err != nil {
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(t.Err, "signalboxctl:", err)
 	}
 	return exitOf(err)
@@ -155,50 +158,57 @@ func exitOf(err error) int {
 	return Refused
 }
 
-// ask sends a request and decodes the answer into out.
+// ask sends a request and decodes the answer into out; with -o json the answer
+// is printed as it is.
 func (t *tool) ask(ctx context.Context, method, path string, body, out any) error {
+	b, err := t.send(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	if t.json {
+		_, err := io.WriteString(t.Out, escaped(b))
+		return err
+	}
+	if err := json.Unmarshal(b, out); err != nil {
+		return fmt.Errorf("%s %s: the answer can't be read: %w", method, path, err)
+	}
+	return nil
+}
+
+// send sends a request and returns the body of a good answer.
+func (t *tool) send(ctx context.Context, method, path string, body any) ([]byte, error) {
 	var send io.Reader = http.NoBody
 	if body != nil {
 		b, err := json.Marshal(body)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		send = bytes.NewReader(b)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(t.server, "/")+path, send)
-	if err != nil {
-		return &usageError{fmt.Sprintf("--server must be a URL, got %q", t.server)}
+	if err != nil || req.URL.Host == "" {
+		return nil, &usageError{fmt.Sprintf("--server must be a URL, got %q", t.server)}
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := t.client.Do(req)
 	if err != nil {
-		return &unreachable{err}
+		return nil, &unreachable{err}
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
 	if err != nil {
-		return &unreachable{err}
+		return nil, &unreachable{err}
 	}
-	if resp.StatusCode/100 != 2 {
-		var said struct{ Error string }
-		if json.Unmarshal(b, &said) == nil && said.Error != "" {
-			return errors.New(said.Error)
-		}
-		return fmt.Errorf("%s %s answered %s", method, path, resp.Status)
+	if resp.StatusCode/100 == 2 {
+		return b, nil
 	}
-	if t.json {
-		_, err := t.Out.Write(b)
-		return err
+	var said struct{ Error string }
+	if json.Unmarshal(b, &said) == nil && said.Error != "" {
+		return nil, errors.New(lines(said.Error))
 	}
-	if out == nil {
-		return nil
-	}
-	if err := json.Unmarshal(b, out); err != nil {
-		return fmt.Errorf("%s %s: the answer can't be read: %w", method, path, err)
-	}
-	return nil
+	return nil, fmt.Errorf("%s %s answered %s", method, path, plain(resp.Status))
 }
 
 // control is the body of a control request.
@@ -232,7 +242,9 @@ func (t *tool) set(ctx context.Context, kind signalbox.ControlKind, scope, prefi
 	if kind == signalbox.Pause {
 		fs.Func("for", "how long, like 30m; without it until resume", func(s string) error { return c.For.UnmarshalText([]byte(s)) })
 	}
-	if err := fs.Parse(args); err != nil {
+	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return err
+	} else if err != nil {
 		return &usageError{err.Error()}
 	}
 	switch want := scope == ""; {
@@ -247,11 +259,26 @@ func (t *tool) set(ctx context.Context, kind signalbox.ControlKind, scope, prefi
 	if err := t.ask(ctx, http.MethodPost, "/api/v1/control", c, &set); err != nil || t.json {
 		return err
 	}
-	text := fmt.Sprintf("%s %s, by %s", set.Kind, set.Scope, set.Who)
+	text := fmt.Sprintf("%s %s, by %s", plain(string(set.Kind)), plain(set.Scope), plain(set.Who))
 	if !set.Until.IsZero() {
 		text += " until " + set.Until.Format(time.RFC3339)
 	}
 	fmt.Fprintln(t.Out, text)
+	return nil
+}
+
+func (t *tool) ready(ctx context.Context, args []string) error {
+	if len(args) > 0 {
+		return &usageError{"ready takes no arguments"}
+	}
+	if _, err := t.send(ctx, http.MethodGet, "/-/ready", nil); err != nil {
+		return err
+	}
+	if t.json {
+		fmt.Fprintln(t.Out, `{"ready":true}`)
+		return nil
+	}
+	fmt.Fprintln(t.Out, "ready")
 	return nil
 }
 
@@ -263,7 +290,7 @@ func (t *tool) reload(ctx context.Context, args []string) error {
 	if err := t.ask(ctx, http.MethodPost, "/-/reload", nil, &out); err != nil || t.json {
 		return err
 	}
-	fmt.Fprintln(t.Out, "reloaded, configuration", out.Config)
+	fmt.Fprintln(t.Out, "reloaded, configuration", plain(out.Config))
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 	"unicode"
+	"unicode/utf16"
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/engine"
@@ -25,6 +26,33 @@ func plain(s string) string {
 		}
 		return '·'
 	}, s)
+}
+
+// lines is plain for text of several lines.
+func lines(s string) string {
+	parts := strings.Split(s, "\n")
+	for i := range parts {
+		parts[i] = plain(parts[i])
+	}
+	return strings.Join(parts, "\n")
+}
+
+// escaped makes JSON safe for a terminal, and leaves its meaning: what is not
+// printable, and JSON allows in a string, is written as an escape.
+func escaped(b []byte) string {
+	var out strings.Builder
+	for _, r := range string(b) {
+		switch {
+		case r == '\n' || unicode.IsPrint(r):
+			out.WriteRune(r)
+		case r > 0xffff:
+			hi, lo := utf16.EncodeRune(r)
+			fmt.Fprintf(&out, `\u%04x\u%04x`, hi, lo)
+		default:
+			fmt.Fprintf(&out, `\u%04x`, r)
+		}
+	}
+	return out.String()
 }
 
 func (t *tool) status(ctx context.Context, args []string) error {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
@@ -33,6 +34,9 @@ func (l *loop) decide() {
 		if len(ids) == 0 {
 			return
 		}
+		if ids = l.ripe(ids); len(ids) == 0 {
+			continue
+		}
 		w := &policy.World{State: l.state, Facts: l.facts, Now: now}
 		begun := time.Now() //nolint:forbidigo // measures, decides nothing
 		decisions := l.set().Handbook.Decide(w, ids)
@@ -44,6 +48,38 @@ func (l *loop) decide() {
 			l.carryOut(&decisions[i], now)
 		}
 	}
+}
+
+// warmUp ends the time after a start in which nothing was asked yet: what is
+// not known then would look as if it could not be known.
+func (l *loop) warmUp() {
+	if l.warm || l.warmBy.IsZero() {
+		return
+	}
+	if l.now().Before(l.warmBy) {
+		for name, d := range l.set().Detectors {
+			if d.Polled && !d.Health && !l.seen[name] {
+				return
+			}
+		}
+	}
+	l.warm, l.seen = true, nil
+	for id := range l.state.Incidents {
+		l.touchIncident(id)
+	}
+}
+
+// ripe leaves out, during the warm-up, the incidents that are of before the
+// start or of a polled detector; the end of the warm-up makes them due again.
+func (l *loop) ripe(ids []signalbox.IncidentID) []signalbox.IncidentID {
+	if l.warm {
+		return ids
+	}
+	begun := l.warmBy.Add(-l.e.timing.WarmUp)
+	return slices.DeleteFunc(ids, func(id signalbox.IncidentID) bool {
+		inc := l.state.Incidents[id]
+		return inc != nil && (inc.OpenedAt.Before(begun) || l.set().Detectors[inc.Reading.Detector].Polled)
+	})
 }
 
 // carryOut does what one decision asks.

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
@@ -193,10 +194,10 @@ func (l *loop) adoptAll() {
 // sent again and is resolved with its incident.
 func (l *loop) adoptDirectPage(w *write, inc *signalbox.Incident) {
 	at, sent := l.direct.sent[inc.DedupKey]
-	if !sent || inc.Page != "" {
+	if !sent || inc.Page != "" || slices.Contains(w.adopted, inc.DedupKey) {
 		return
 	}
-	delete(l.direct.sent, inc.DedupKey)
+	w.adopted = append(w.adopted, inc.DedupKey)
 	p := l.page(w, inc.DedupKey)
 	p.Owner, p.Why, p.Event = inc.Owner, "paged straight while there was no store", signalbox.PageTrigger
 	p.Incidents, p.Want, p.Sent, p.At = []signalbox.IncidentID{inc.ID}, p.Want+1, p.Want+1, at

@@ -76,6 +76,7 @@ type Timing struct {
 	Tombstone  time.Duration // a closed incident is remembered for so long; 1h
 	Beat       time.Duration // between two heartbeats in the store; 10s
 	Retry      time.Duration // first pause after a failure, doubling to 32 times; 500ms
+	WarmUp     time.Duration // after a start, decisions about what is polled wait at most so long for a first round of each detector; 15s
 	KeepInLine int           // journal entries kept in the store when older ones are archived; 10,000
 }
 
@@ -94,6 +95,7 @@ func (t Timing) withDefaults() Timing {
 	or(&t.Tombstone, time.Hour)
 	or(&t.Beat, 10*time.Second)
 	or(&t.Retry, 500*time.Millisecond)
+	or(&t.WarmUp, 15*time.Second)
 	if t.KeepInLine == 0 {
 		t.KeepInLine = 10_000
 	}
@@ -123,6 +125,7 @@ type Detector struct {
 	Source string
 	Owner  string
 	Polled bool
+	Health bool // it tells the health of its source, and has no rounds of its own
 }
 
 // Engine is the daemon's core. Its methods are safe for concurrent use.

@@ -15,6 +15,10 @@ import (
 // become durable. It does not wait for the store.
 func (e *Engine) Observe(ctx context.Context, detector string, at time.Time, good bool, readings, edges []signalbox.Reading) {
 	e.post(ctx, func(l *loop) {
+		if !l.warm {
+			l.seen[detector] = true
+			l.warmUp()
+		}
 		if good && at.After(l.good[detector]) {
 			l.good[detector] = at
 		}

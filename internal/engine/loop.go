@@ -28,6 +28,9 @@ type loop struct {
 	retry     map[string]retry              // pages that failed, by key
 	good      map[string]time.Time          // last good round of each detector
 	inbox     []inboxItem                   // readings that are durable and not yet incidents
+	seen      map[string]bool               // detectors that had a round since the start
+	warmBy    time.Time                     // when decisions begin at the latest; zero: no term yet
+	warm      bool
 	stopping  bool
 
 	goneSince time.Time        // since when there is no term
@@ -51,6 +54,7 @@ func newLoop(e *Engine) *loop {
 		last:  map[signalbox.IncidentID]*signalbox.Decision{}, confirmed: map[signalbox.IncidentID]confirmation{},
 		asking: map[signalbox.IncidentID]bool{}, running: map[signalbox.ActionID]bool{},
 		sending: map[string]bool{}, retry: map[string]retry{}, good: map[string]time.Time{},
+		seen:      map[string]bool{},
 		goneSince: e.o.Now(), direct: newDirectPager(),
 	}
 }
@@ -121,6 +125,7 @@ func (l *loop) tick() {
 		l.withoutStore(now)
 		return
 	}
+	l.warmUp()
 	l.flushPending()
 	l.overdue(now)
 	if !now.Before(l.nextBeat) && l.auth != nil {

@@ -114,6 +114,9 @@ func (l *loop) begin(a *authority, state *signalbox.State) {
 	l.e.metrics.leading.Set(1)
 	l.e.o.Log.Info("term began", "incidents", len(state.Incidents), "actions", len(state.Actions))
 	l.offerRestored()
+	if l.warmBy.IsZero() {
+		l.warmBy = l.now().Add(l.e.timing.WarmUp)
+	}
 	for _, step := range []func(){l.reconfigured, l.storeBack, l.unpack, l.killPage, l.resume} {
 		if step(); l.auth != a {
 			return // the store failed in between: the term is over already

@@ -21,6 +21,7 @@ type write struct {
 	deletes []signalbox.Key
 	inbox   []string // records that are consumed
 	opened  map[seriesKey]signalbox.IncidentID
+	adopted []string // direct pages that are put on record
 }
 
 func (w *write) entry(kind journal.Kind, inc signalbox.IncidentID, act signalbox.ActionID, data any) {
@@ -142,6 +143,9 @@ func (l *loop) took(w *write, recs []journal.Record, rev store.Revision) error {
 		for _, k := range keys {
 			l.touch(k)
 		}
+	}
+	for _, key := range w.adopted {
+		delete(l.direct.sent, key)
 	}
 	for id := range w.incs {
 		l.index.incident(l.state.Incidents[id], id)

@@ -233,7 +233,7 @@ func newSlowProxy(t *testing.T, target string) *slowProxy {
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		h := p.hold
-		if h != nil && r.Method != http.MethodGet {
+		if h != nil && (r.Method == http.MethodPatch || r.Method == http.MethodPut) {
 			p.hold = nil
 		} else {
 			h = nil
