@@ -87,6 +87,20 @@ func (f *Facts) Subject(detector, subject string, yield func(*Reading)) {
 	}
 }
 
+// Keep forgets the readings of a detector but those of the named series, and
+// returns the keys that changed.
+func (f *Facts) Keep(detector string, series map[string]bool) []Key {
+	var changed []Key
+	for key, r := range f.readings[detector] {
+		if !series[r.Series] {
+			f.drop(r, key)
+			delete(f.readings[detector], key)
+			changed = append(changed, ReadingKey(r.Detector, r.Subject))
+		}
+	}
+	return changed
+}
+
 // DropReadings forgets the readings of before t: of series that are gone.
 func (f *Facts) DropReadings(t time.Time) {
 	for _, series := range f.readings {

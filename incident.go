@@ -102,14 +102,18 @@ func (t Target) Key() string { return KeyPart(string(t)) }
 // KeyPart escapes s for use as one part of a store key: bytes other than
 // letters, digits, '.', '_' and '-' become %XX, and so does a leading dot.
 func KeyPart(s string) string {
+	const hexDigits = "0123456789ABCDEF"
 	var b strings.Builder
+	b.Grow(len(s))
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		switch {
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_', c == '-', c == '.' && i > 0:
 			b.WriteByte(c)
 		default:
-			fmt.Fprintf(&b, "%%%02X", c)
+			b.WriteByte('%')
+			b.WriteByte(hexDigits[c>>4])
+			b.WriteByte(hexDigits[c&15])
 		}
 	}
 	return b.String()

@@ -72,6 +72,10 @@ func (l *look) restore(a *signalbox.Action) (d signalbox.Decision, decided bool)
 	return l.held(), true
 }
 
+// goneForGood is how long a series that was clear may be missing before a person
+// is told that what was thrown for it stays thrown.
+const goneForGood = 30 * time.Minute
+
 // settleDown waits until all has been well for as long as the plan says: the
 // incident's own series, and the position to go back to.
 func (l *look) settleDown(a *signalbox.Action) (d signalbox.Decision, waiting bool) {
@@ -81,15 +85,24 @@ func (l *look) settleDown(a *signalbox.Action) (d signalbox.Decision, waiting bo
 		return l.hold("after_healthy", "clear since %s, wanted for %s before %s is taken back", clock(l.inc.ClearAt), span(during), throw(&a.Step)), true
 	}
 	own := l.reading()
-	if own == nil {
+	switch ended := !l.inc.Reading.EndedAt.IsZero(); {
+	case own == nil && ended: // its detector proved that it is gone for good
+		own = &l.inc.Reading
+	case own == nil:
+		end := l.inc.ClearAt.Add(during + goneForGood)
+		if !l.now.Before(end) {
+			return l.stuck(a, "its series can't be read any more"), true
+		}
+		l.at(end)
 		return l.hold("after_healthy", "no reading of its series: not proved to be clear"), true
-	}
-	if ok, why := l.fresh(own); !ok || own.Condition != signalbox.Clear {
-		return l.hold("after_healthy", "its series is %s right now: %s", own.Condition, why), true
+	default:
+		if ok, why := l.fresh(own); !ok || own.Condition != signalbox.Clear {
+			return l.hold("after_healthy", "its series is %s right now: %s", own.Condition, why), true
+		}
 	}
 	// Another episode or series of the same subject may be ill by now.
 	for _, r := range l.witness(signalbox.Witness{Detector: own.Detector, Subject: own.Subject}) {
-		if r.Condition == signalbox.Breached {
+		if ok, _ := l.fresh(r); ok && r.Condition == signalbox.Breached {
 			return l.hold("after_healthy", "%s on %s is breached again", r.Detector, r.Subject), true
 		}
 	}

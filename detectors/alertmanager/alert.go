@@ -198,10 +198,13 @@ func (a *alert) present(origin string, at time.Time) signalbox.Reading {
 	return r
 }
 
+// reading is what both tell alike. API v2 cuts its times to milliseconds, and a
+// webhook does not: an episode is known by what both can tell.
 func (a *alert) reading(origin string, at time.Time) signalbox.Reading {
+	starts := a.startsAt.Truncate(time.Millisecond)
 	return signalbox.Reading{
-		Series: a.fingerprint, Episode: a.startsAt.Format(time.RFC3339Nano),
-		Labels: a.labels, Threshold: "firing", At: at, OnsetAt: a.startsAt, WellAt: a.startsAt,
+		Series: a.fingerprint, Episode: starts.Format(time.RFC3339Nano),
+		Labels: a.labels, Threshold: "firing", At: at, OnsetAt: starts, WellAt: starts,
 		Origin: origin, Summary: a.summary(), Links: a.links(),
 	}
 }

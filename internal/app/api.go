@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"mime"
 	"net/http"
 	"time"
 
@@ -14,8 +15,9 @@ import (
 )
 
 // control serves what people and signalboxctl use: health, metrics, status,
-// controls, reload. Everything that changes something is a POST with a JSON
-// body, which a page of another site can't send without asking.
+// controls, reload. Everything that changes something is a POST, which a page
+// of another site can't send: what a browser marks as cross-origin is refused,
+// and a control needs a JSON body besides.
 func (d *daemon) control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "signalbox is healthy") })
@@ -28,10 +30,13 @@ func (d *daemon) control() http.Handler {
 	})
 	mux.HandleFunc("GET /api/v1/incidents/{id}", func(w http.ResponseWriter, r *http.Request) {
 		x, err := d.engine.Explain(r.Context(), r.PathValue("id"))
+		if errors.Is(err, engine.ErrNoIncident) {
+			err = &refusal{http.StatusNotFound, err}
+		}
 		answer(w, x, err)
 	})
 	mux.HandleFunc("POST /api/v1/control", d.serveControl)
-	return mux
+	return http.NewCrossOriginProtection().Handler(mux)
 }
 
 // ready says 200 only while decisions can be taken: this process leads and its
@@ -61,7 +66,7 @@ type command struct {
 }
 
 func (d *daemon) serveControl(w http.ResponseWriter, r *http.Request) {
-	if ct := r.Header.Get("Content-Type"); ct != "application/json" {
+	if ct := r.Header.Get("Content-Type"); !isJSON(ct) {
 		answer(w, nil, &refusal{http.StatusUnsupportedMediaType, fmt.Errorf("content type must be application/json, got %q", ct)})
 		return
 	}
@@ -81,6 +86,12 @@ func (d *daemon) serveControl(w http.ResponseWriter, r *http.Request) {
 		err = &refusal{http.StatusUnprocessableEntity, err}
 	}
 	answer(w, control, err)
+}
+
+// isJSON reports whether a content type is JSON, whatever its parameters.
+func isJSON(contentType string) bool {
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && media == "application/json"
 }
 
 // refusal is an error with the status that it is answered with.

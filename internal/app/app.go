@@ -124,18 +124,11 @@ func (d *daemon) current() *runtime { return d.running.Load() }
 // Run runs the daemon until ctx ends. hup tells that the configuration is to
 // be read again. It returns nil after an orderly stop.
 func Run(ctx context.Context, o Options, hup <-chan os.Signal) error {
-	o, err := o.withDefaults()
+	d, rt, err := newDaemon(o)
 	if err != nil {
 		return err
 	}
-	d := &daemon{options: o, log: o.Log, registry: prometheus.NewRegistry()}
-	d.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	d.metrics = newMetrics(d.registry)
-	rt, err := d.build()
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(o.Data, 0o700); err != nil {
+	if err := os.MkdirAll(d.options.Data, 0o700); err != nil {
 		return fmt.Errorf("--data: %w", err)
 	}
 	servers, err := d.bind(rt)
@@ -148,6 +141,20 @@ func Run(ctx context.Context, o Options, hup <-chan os.Signal) error {
 	}
 	defer closeStore()
 	return d.run(ctx, rt, servers, hup)
+}
+
+// newDaemon makes a daemon without its store, and the runtime of the
+// configuration that it begins with. It connects to nothing.
+func newDaemon(o Options) (*daemon, *runtime, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, nil, err
+	}
+	d := &daemon{options: o, log: o.Log, registry: prometheus.NewRegistry()}
+	d.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	d.metrics = newMetrics(d.registry)
+	rt, err := d.build()
+	return d, rt, err
 }
 
 // bind opens the ports; nobody is answered yet.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -16,9 +17,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// heartbeat tells the outside that this daemon works: while it leads, or
-// stands by with its store in order, a request is sent every interval; its
-// absence is what is noticed there.
+// heartbeat tells the outside that this daemon works: while it leads, and so
+// its store answers, a request is sent every interval; its absence is what is
+// noticed there.
 func (d *daemon) heartbeat(ctx context.Context) {
 	client := &http.Client{Timeout: 10 * time.Second}
 	t := time.NewTimer(0)
@@ -78,7 +79,7 @@ func tracing(ctx context.Context, endpoint, env, replica string) (trace.Tracer, 
 	if endpoint == "" {
 		return nil, func(context.Context) error { return nil }, nil
 	}
-	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(endpoint+"/v1/traces"))
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(strings.TrimSuffix(endpoint, "/")+"/v1/traces"))
 	if err != nil {
 		return nil, nil, fmt.Errorf("tracing.endpoint: %w", err)
 	}

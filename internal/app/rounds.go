@@ -90,6 +90,7 @@ type sourceHealth struct {
 	rec   *receiver
 	good  time.Time // the last good look, or the start
 	onset time.Time // of the breach; zero: well
+	told  bool      // that it is well
 }
 
 func (h *sourceHealth) step(err error, at time.Time) (signalbox.Reading, bool) {
@@ -99,9 +100,11 @@ func (h *sourceHealth) step(err error, at time.Time) (signalbox.Reading, bool) {
 	}
 	switch {
 	case err == nil:
-		was := h.onset
-		h.good, h.onset = at, time.Time{}
-		return r, !was.IsZero()
+		// The first good look is told too: its incident may be open since
+		// before the start, or before this configuration.
+		edge := !h.told || !h.onset.IsZero()
+		h.good, h.onset, h.told = at, time.Time{}, true
+		return r, edge
 	case h.onset.IsZero() && at.Sub(h.good) >= h.rec.unknownAfter:
 		h.onset = at
 		r.Condition, r.OnsetAt, r.WellAt = signalbox.Breached, at, h.good

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
@@ -62,7 +61,7 @@ func (d *daemon) receive(rec *receiver, r *http.Request) (int, error) {
 		}
 		return d.refused("credential", http.StatusUnauthorized, err)
 	}
-	if ct := r.Header.Get("Content-Type"); ct != "" && !strings.HasPrefix(ct, "application/json") {
+	if ct := r.Header.Get("Content-Type"); ct != "" && !isJSON(ct) {
 		return d.refused("shape", http.StatusUnsupportedMediaType, fmt.Errorf("content type must be application/json, got %q", ct))
 	}
 	if r.Header.Get("Content-Encoding") != "" {

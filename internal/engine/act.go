@@ -24,7 +24,7 @@ type confirmation struct {
 }
 
 // confirmedFor is how long a confirmation serves.
-const confirmedFor = 10 * time.Second
+const confirmedFor = 20 * time.Second
 
 // ask gathers, freshly, what a decision about a step needs: the readings of
 // its detectors and the step's forecast. Its answers make the incident due.
@@ -33,7 +33,7 @@ func (l *loop) ask(d *signalbox.Decision) {
 		return
 	}
 	l.asking[d.Incident] = true
-	set, step, id, at := l.set(), *d.Step, d.Incident, l.now()
+	auth, set, step, id, at := l.auth, l.set(), *d.Step, d.Incident, l.now()
 	inc := l.state.Incidents[id]
 	detectors := []string{inc.Reading.Detector}
 	for _, w := range step.Health {
@@ -42,14 +42,24 @@ func (l *loop) ask(d *signalbox.Decision) {
 	ctx, cancel := context.WithTimeout(l.auth.ctx, l.e.timing.Confirm)
 	go func() {
 		defer cancel()
-		// What could not be asked becomes Unknown by itself: the round that
-		// failed says so. Its error is told, and the decision sees the facts.
-		if err := set.Ask(ctx, detectors); err != nil {
-			l.e.o.Log.Warn("asking again", "incident", id, "error", err)
-		}
+		// A source that hangs must not use up the time of the look at the
+		// switch: both are asked at once. What could not be asked becomes
+		// Unknown by itself: the round that failed says so.
+		asked := make(chan struct{})
+		go func() {
+			defer close(asked)
+			if err := set.Ask(ctx, detectors); err != nil {
+				l.e.o.Log.Warn("asking again", "incident", id, "error", err)
+			}
+		}()
 		fc, err := l.e.preview(ctx, set, step)
+		<-asked
 		l.e.post(context.WithoutCancel(ctx), func(l *loop) {
 			delete(l.asking, id)
+			if l.auth != auth {
+				l.touchIncident(id)
+				return // asked under a term that is over: ask again
+			}
 			if err != nil {
 				fc = signalbox.Forecast{Refused: "can't be previewed: " + err.Error()}
 				l.e.o.Log.Warn("preview", "incident", id, "step", step.Name, "to", step.To, "error", err)
@@ -105,6 +115,11 @@ func (l *loop) claim(d *signalbox.Decision, now time.Time) (*signalbox.Action, b
 		l.e.o.Log.Error("a decision to act without a forecast: it is not carried out", "incident", d.Incident, "step", d.Step.Name)
 		return nil, false
 	}
+	for _, t := range fc.Targets {
+		if ts := l.state.Targets[t]; ts != nil && ts.Holder != "" {
+			return nil, false // never two at once, whatever was decided
+		}
+	}
 	w := &write{}
 	inc := l.incident(w, d.Incident)
 	id := signalbox.ActionID(fmt.Sprintf("%s-%d", d.Incident, len(inc.Actions)+1))
@@ -150,8 +165,8 @@ func (l *loop) carriedOut(w *write, id signalbox.IncidentID) {
 	mine := func(c signalbox.Control) bool {
 		return c.Kind == signalbox.TakeBack && c.Scope == "incident/"+string(id)
 	}
-	if !slices.ContainsFunc(l.state.Controls.Words, mine) {
-		return
+	if !slices.ContainsFunc(l.state.Controls.Words, mine) || len(l.thrownNow(l.state, id)) > 1 {
+		return // there is more to take back on the same word
 	}
 	next := l.state.Controls
 	next.Words = slices.DeleteFunc(slices.Clone(next.Words), mine)
@@ -182,13 +197,11 @@ func spend(times []time.Time, now time.Time) []time.Time {
 
 // refund takes back what an action spent that surely had no effect.
 func refund(times []time.Time, at time.Time) []time.Time {
-	kept := make([]time.Time, 0, len(times))
-	for _, t := range times {
-		if !t.Equal(at) {
-			kept = append(kept, t)
-		}
+	i := slices.IndexFunc(times, at.Equal)
+	if i < 0 {
+		return times
 	}
-	return kept
+	return slices.Delete(slices.Clone(times), i, i+1)
 }
 
 // storeKeys are those of the keys that are the store's, not facts.

@@ -13,7 +13,6 @@ func (l *loop) admit(w *write, r signalbox.Reading) {
 	if r.Series == "" && r.Condition == signalbox.Unknown {
 		return // of no series: the source's own incident tells it
 	}
-	l.touch(l.facts.Put(&r))
 	id, open := l.openIncident(w, keyOf(&r))
 	switch {
 	case open:
@@ -55,6 +54,7 @@ func (l *loop) opened(w *write, r signalbox.Reading) {
 	if r.Episode != "" && !r.Confirmed && r.OnsetAt.Before(newest) {
 		return // an older episode, delivered after a newer one
 	}
+	l.touch(l.facts.Put(&r))
 	inc := l.incident(w, id)
 	*inc = signalbox.Incident{
 		ID: id, DedupKey: signalbox.DedupKey(r), Reading: r, Owner: l.ownerOf(&r),
@@ -94,11 +94,13 @@ func (l *loop) resolvedUnseen(w *write, r signalbox.Reading) {
 // continued takes a further reading of an open incident in.
 func (l *loop) continued(w *write, id signalbox.IncidentID, r signalbox.Reading) {
 	old := l.known(w, id)
-	if r.At.Before(old.Reading.At) || old.Reading.Condition == r.Condition && old.Reading.Suppressed == r.Suppressed {
-		return
-	}
-	if r.Episode != "" && r.Condition == signalbox.Breached && old.Reading.Condition == signalbox.Clear && !r.Confirmed {
+	late := r.Episode != "" && r.At.Before(old.Reading.At) // what is polled comes in order, also when the clock went back
+	if late || r.Episode != "" && r.Condition == signalbox.Breached && old.Reading.Condition == signalbox.Clear && !r.Confirmed {
 		return // an alert's end stands until the source itself shows it present
+	}
+	l.touch(l.facts.Put(&r))
+	if old.Reading.Condition == r.Condition && old.Reading.Suppressed == r.Suppressed {
+		return
 	}
 	inc := l.incident(w, id)
 	r.Owner = old.Reading.Owner

@@ -42,10 +42,18 @@ func (l *loop) decide() {
 		decisions := l.set().Handbook.Decide(w, ids)
 		l.e.metrics.decideSeconds.Observe(time.Since(begun).Seconds())
 		for i := range decisions {
+			l.index.read(decisions[i].Incident, decisions[i].Reads)
+		}
+		for i := range decisions {
 			if l.auth == nil {
 				return
 			}
-			l.carryOut(&decisions[i], now)
+			// An earlier decision of this round may have changed what this one
+			// read: then it is taken again, on the world as it is now.
+			if _, again := l.due.now[decisions[i].Incident]; !again {
+				d := decisions[i] // a copy, so that keeping one does not keep all
+				l.carryOut(&d, now)
+			}
 		}
 	}
 }
@@ -89,7 +97,6 @@ func (l *loop) carryOut(d *signalbox.Decision, now time.Time) {
 		return
 	}
 	l.last[d.Incident] = d
-	l.index.read(d.Incident, d.Reads)
 	l.due.schedule(d.Incident, d.Until)
 	l.e.metrics.decisions[d.Verdict].Inc()
 	switch d.Verdict {

@@ -14,12 +14,18 @@ import (
 // It remembers what it sent, so that a breach is paged once, and the incident
 // that the store later gets is known to be paged.
 type directPager struct {
-	sent    map[string]time.Time // by dedup key, when it was accepted
+	sent    map[string]sentPage // by dedup key
 	owed    map[string]owed
-	flying  bool
-	storeUp bool // false: the pager was told that the store is away
+	flying  string // the key of the one on its way; empty: none
+	storeUp bool   // false: the pager was told that the store is away
 	tokens  float64
 	filled  time.Time
+}
+
+// sentPage is a direct page that was accepted.
+type sentPage struct {
+	owner string
+	at    time.Time
 }
 
 // owed is a direct page that was not accepted yet.
@@ -38,7 +44,7 @@ const (
 )
 
 func newDirectPager() *directPager {
-	return &directPager{sent: map[string]time.Time{}, owed: map[string]owed{}, storeUp: true, tokens: directBurst}
+	return &directPager{sent: map[string]sentPage{}, owed: map[string]owed{}, storeUp: true, tokens: directBurst}
 }
 
 // withoutStore pages what is ill, once the store has been away for long
@@ -54,6 +60,7 @@ func (l *loop) withoutStore(now time.Time) {
 		}
 	}
 	if l.wasState != nil {
+		l.oweUnsent(now)
 		for _, inc := range l.wasState.Incidents {
 			if !inc.Closed() && inc.Page == "" && inc.Reading.Condition == signalbox.Breached && inc.Reading.Suppressed == "" {
 				l.oweDirect(inc.Reading, inc.Owner, now)
@@ -68,6 +75,38 @@ func (l *loop) withoutStore(now time.Time) {
 		}}
 	}
 	l.sendDirect(now)
+}
+
+// oweUnsent takes over the pages that were on record and not accepted yet; a
+// second copy of one is harmless, the pager knows the key.
+func (l *loop) oweUnsent(now time.Time) {
+	for key, p := range l.wasState.Pages {
+		_, done := l.direct.sent[key]
+		if _, waits := l.direct.owed[key]; done || waits || p.Sent >= p.Want || p.Event != signalbox.PageTrigger {
+			continue
+		}
+		l.direct.owed[key] = owed{owner: p.Owner, key: key, event: p.Event, body: p.Body, at: now}
+	}
+}
+
+// settleDirect ends, in a term, what the direct pages left behind: what is
+// owed is sent, and a page whose incident never came is resolved.
+func (l *loop) settleDirect(now time.Time) {
+	d := l.direct
+	for key, s := range d.sent {
+		if now.Sub(s.at) < time.Minute || len(l.pending)+len(l.inbox) > 0 {
+			continue
+		}
+		delete(d.sent, key)
+		if p := l.state.Pages[key]; p == nil || len(p.Incidents) == 0 && p.Sent == p.Want {
+			d.owed[key] = owed{owner: s.owner, key: key, event: signalbox.PageResolve, body: signalbox.PageBody{
+				Summary: "over before it could be recorded", Severity: "info", Source: "signalbox/" + l.e.o.Replica, At: now,
+			}}
+		}
+	}
+	if len(d.owed) > 0 {
+		l.sendDirect(now)
+	}
 }
 
 func (l *loop) thrownBefore() []signalbox.Thrown {
@@ -101,38 +140,45 @@ func (l *loop) sendDirect(now time.Time) {
 		d.tokens = min(directBurst, d.tokens+directRate*max(0, now.Sub(d.filled).Seconds()))
 	}
 	d.filled = now
-	if d.flying || d.tokens < 1 {
+	if d.flying != "" || d.tokens < 1 {
 		return
 	}
 	for key, o := range d.owed {
 		if now.Before(o.at) {
 			continue
 		}
-		d.flying = true
+		d.flying = key
 		d.tokens--
 		set := l.set()
 		go func() {
 			ctx, cancel := context.WithTimeout(context.Background(), l.e.timing.Start) //nolint:forbidigo // outlives every term
 			defer cancel()
 			err := sendPage(ctx, set, o.owner, o.key, o.event, o.body)
-			l.e.post(ctx, func(l *loop) { l.directSent(key, err) })
+			l.e.post(context.WithoutCancel(ctx), func(l *loop) { l.directSent(key, o.event, err) })
 		}()
 		return
 	}
 }
 
-func (l *loop) directSent(key string, err error) {
+func (l *loop) directSent(key string, event signalbox.PageEvent, err error) {
 	d, now := l.direct, l.now()
-	d.flying = false
+	d.flying = ""
 	o, ok := d.owed[key]
 	if !ok {
+		return
+	}
+	if o.event != event { // meanwhile something else is owed under the key
+		l.sendDirect(now)
 		return
 	}
 	failure, after := (*signalbox.Failure)(nil), (*signalbox.RetryAfter)(nil)
 	switch {
 	case err == nil || errors.As(err, &failure):
 		delete(d.owed, key)
-		d.sent[key] = now
+		delete(d.sent, key)
+		if event == signalbox.PageTrigger {
+			d.sent[key] = sentPage{o.owner, now}
+		}
 		l.e.metrics.pages["direct"].Inc()
 		l.e.o.Log.Warn("paged straight", "page", key, "owner", o.owner, "event", o.event, "error", err)
 	case errors.As(err, &after):
@@ -151,8 +197,7 @@ func (l *loop) directSent(key string, err error) {
 func (l *loop) storeBack() {
 	d := l.direct
 	key := l.storeKey()
-	if _, told := d.sent[key]; told {
-		delete(d.sent, key)
+	if _, told := d.sent[key]; told || d.flying == key {
 		d.owed[key] = owed{owner: l.set().DefaultOwner, key: key, event: signalbox.PageResolve, body: signalbox.PageBody{
 			Summary: "the store is back", Severity: "info", Source: "signalbox/" + l.e.o.Replica, At: l.now(),
 		}}
@@ -162,11 +207,11 @@ func (l *loop) storeBack() {
 	}
 	d.storeUp = true
 	for k, o := range d.owed {
-		if o.event == signalbox.PageTrigger && !d.flying {
+		if o.event == signalbox.PageTrigger && d.flying != k {
 			delete(d.owed, k) // its incident is paged by its record
 		}
 	}
-	l.wasState = nil
+	l.wasState, l.goneSince = nil, time.Time{}
 	l.adoptAll()
 	l.flushPending()
 }
@@ -193,14 +238,14 @@ func (l *loop) adoptAll() {
 // adoptDirectPage records a page that was sent straight, so that it is not
 // sent again and is resolved with its incident.
 func (l *loop) adoptDirectPage(w *write, inc *signalbox.Incident) {
-	at, sent := l.direct.sent[inc.DedupKey]
+	told, sent := l.direct.sent[inc.DedupKey]
 	if !sent || inc.Page != "" || slices.Contains(w.adopted, inc.DedupKey) {
 		return
 	}
 	w.adopted = append(w.adopted, inc.DedupKey)
 	p := l.page(w, inc.DedupKey)
 	p.Owner, p.Why, p.Event = inc.Owner, "paged straight while there was no store", signalbox.PageTrigger
-	p.Incidents, p.Want, p.Sent, p.At = []signalbox.IncidentID{inc.ID}, p.Want+1, p.Want+1, at
+	p.Incidents, p.Want, p.Sent, p.At = []signalbox.IncidentID{inc.ID}, p.Want+1, p.Want+1, told.at
 	p.Body = l.body(w, p)
 	inc.Page, inc.PageAfter = inc.DedupKey, p.Why
 	w.entry(journal.PageSent, inc.ID, "", p.Why)

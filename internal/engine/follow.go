@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
@@ -119,7 +120,7 @@ func (l *loop) stillOpen(auth *authority, id signalbox.ActionID, p signalbox.Pro
 func (l *loop) overdue(now time.Time) {
 	for id, a := range l.state.Actions {
 		inc := l.state.Incidents[a.Incident]
-		if !a.InFlight() || inc == nil || now.Sub(a.ClaimedAt) < l.e.timing.Doubt || inc.GaveUp != "" {
+		if !a.InFlight() || inc == nil || now.Sub(a.ClaimedAt) < l.e.timing.Doubt || strings.HasPrefix(inc.GaveUp, "action "+string(id)+" ") {
 			continue
 		}
 		why := "action " + string(id) + " is in doubt since " + a.ClaimedAt.UTC().Format(time.TimeOnly) + ": " + a.Reason
@@ -183,7 +184,9 @@ func (l *loop) finish(a *signalbox.Action, stage signalbox.Stage, p signalbox.Pr
 		kind = journal.NoEffect
 		l.giveBack(w, next)
 	case a.Undoes != "":
-		l.action(w, a.Undoes).Undone = a.ID
+		if l.state.Actions[a.Undoes] != nil {
+			l.action(w, a.Undoes).Undone = a.ID
+		}
 	default:
 		inc.Next = a.Index + 1
 		if inc.Plan != nil {

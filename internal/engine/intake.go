@@ -22,14 +22,25 @@ func (e *Engine) Observe(ctx context.Context, detector string, at time.Time, goo
 		if good && at.After(l.good[detector]) {
 			l.good[detector] = at
 		}
-		for i := range readings {
-			l.touch(l.facts.Put(&readings[i]))
-		}
+		l.present(detector, readings)
 		if len(edges) > 0 {
 			l.hold(edges, false)
 			l.flushPending()
 		}
 	})
+}
+
+// present takes a round in: it is the detector's whole present state, so that
+// what it does not name is forgotten.
+func (l *loop) present(detector string, readings []signalbox.Reading) {
+	there := make(map[string]bool, len(readings))
+	for i := range readings {
+		there[readings[i].Series] = true
+		l.touch(l.facts.Put(&readings[i]))
+	}
+	for _, k := range l.facts.Keep(detector, there) {
+		l.touch(k)
+	}
 }
 
 // Receive makes a webhook's readings durable before it returns nil. After an
@@ -129,13 +140,36 @@ func (l *loop) flushPending() {
 	for _, p := range l.pending {
 		b.Readings = append(b.Readings, p.reading)
 	}
-	key, err := l.e.o.Journal.PutInbox(l.auth.ctx, b)
+	_, err := l.e.o.Journal.PutInbox(l.auth.ctx, b)
+	if errors.Is(err, journal.ErrTooLarge) {
+		b.Readings = l.cutDown(b.Readings)
+		_, err = l.e.o.Journal.PutInbox(l.auth.ctx, b)
+	}
 	if err != nil {
 		l.fail(fmt.Errorf("record edges: %w", err))
 		return
 	}
-	l.e.o.Log.Debug("edges recorded", "readings", len(b.Readings), "key", key)
 	l.pending = nil
+}
+
+// cutDown leaves out of readings that can't be recorded as they are what only
+// explains them.
+func (l *loop) cutDown(rs []signalbox.Reading) []signalbox.Reading {
+	for i := range rs {
+		size := len(rs[i].Summary)
+		for k, v := range rs[i].Labels {
+			size += len(k) + len(v)
+		}
+		for _, link := range rs[i].Links {
+			size += len(link.Text) + len(link.Href)
+		}
+		if size < journal.MaxReading/8 {
+			continue
+		}
+		l.e.o.Log.Error("a reading is too large: its labels, links and summary are not recorded", "detector", rs[i].Detector, "subject", rs[i].Subject, "bytes", size)
+		rs[i].Labels, rs[i].Links, rs[i].Summary = nil, nil, "too large to be recorded whole"
+	}
+	return rs
 }
 
 // inboxItem is one durable record of the inbox; next is its first reading that
@@ -148,7 +182,7 @@ type inboxItem struct {
 
 // unpack lists the inbox at the begin of a term.
 func (l *loop) unpack() {
-	l.inbox = nil
+	l.inbox, l.taken = nil, map[string]bool{}
 	kvs, _, err := l.e.o.Store.List(l.auth.ctx, journal.InboxPrefix)
 	if err != nil {
 		l.fail(fmt.Errorf("list the inbox: %w", err))
@@ -162,10 +196,8 @@ func (l *loop) unpack() {
 // take queues an inbox record. One that can't be read is set aside, loudly: it
 // was acknowledged, so it is never just dropped.
 func (l *loop) take(kv store.KV) {
-	for i := range l.inbox {
-		if l.inbox[i].key == kv.Key {
-			return
-		}
+	if l.taken[kv.Key] {
+		return
 	}
 	b, err := journal.DecodeInbox(kv)
 	if err != nil {
@@ -173,6 +205,7 @@ func (l *loop) take(kv store.KV) {
 		l.e.metrics.loopFailed("inbox")
 		return
 	}
+	l.taken[kv.Key] = true
 	l.inbox = append(l.inbox, inboxItem{key: kv.Key, batch: b})
 }
 
@@ -189,6 +222,9 @@ func (l *loop) consume() {
 		err := l.tryCommit(w)
 		switch {
 		case err == nil:
+			for _, it := range l.inbox[:taken] {
+				delete(l.taken, it.key)
+			}
 			l.inbox = l.inbox[taken:]
 			if len(l.inbox) > 0 {
 				l.inbox[0].next = next
@@ -211,7 +247,7 @@ func (l *loop) gather(limit int) (w *write, taken, next int) {
 	for i := range l.inbox {
 		it := &l.inbox[i]
 		next = it.next
-		for next < len(it.batch.Readings) && w.size() < limit {
+		for next < len(it.batch.Readings) && w.size()+len(w.inbox) < limit {
 			l.admit(w, it.batch.Readings[next])
 			next++
 		}
@@ -220,7 +256,7 @@ func (l *loop) gather(limit int) (w *write, taken, next int) {
 		}
 		w.inbox = append(w.inbox, it.key)
 		taken, next = taken+1, 0
-		if w.size() >= limit || len(w.inbox) >= chunk {
+		if w.size()+len(w.inbox) >= limit {
 			break
 		}
 	}

@@ -28,6 +28,7 @@ type loop struct {
 	retry     map[string]retry              // pages that failed, by key
 	good      map[string]time.Time          // last good round of each detector
 	inbox     []inboxItem                   // readings that are durable and not yet incidents
+	taken     map[string]bool               // the keys of inbox
 	seen      map[string]bool               // detectors that had a round since the start
 	warmBy    time.Time                     // when decisions begin at the latest; zero: no term yet
 	warm      bool
@@ -53,7 +54,7 @@ func newLoop(e *Engine) *loop {
 		index: newIndex(signalbox.NewState()),
 		last:  map[signalbox.IncidentID]*signalbox.Decision{}, confirmed: map[signalbox.IncidentID]confirmation{},
 		asking: map[signalbox.IncidentID]bool{}, running: map[signalbox.ActionID]bool{},
-		sending: map[string]bool{}, retry: map[string]retry{}, good: map[string]time.Time{},
+		sending: map[string]bool{}, retry: map[string]retry{}, good: map[string]time.Time{}, taken: map[string]bool{},
 		seen:      map[string]bool{},
 		goneSince: e.o.Now(), direct: newDirectPager(),
 	}
@@ -110,7 +111,7 @@ func (l *loop) drainMail() {
 
 func (l *loop) untilDue() time.Duration {
 	at, ok := l.due.next()
-	if !ok || l.auth == nil {
+	if !ok || l.auth == nil || l.stopping {
 		return time.Hour
 	}
 	return max(0, at.Sub(l.now()))
@@ -126,6 +127,7 @@ func (l *loop) tick() {
 		return
 	}
 	l.warmUp()
+	l.settleDirect(now)
 	l.flushPending()
 	l.overdue(now)
 	if !now.Before(l.nextBeat) && l.auth != nil {
@@ -206,7 +208,7 @@ func (l *loop) sweep(now time.Time) {
 		}
 		w.deletes = append(w.deletes, signalbox.IncidentKey(id))
 		for _, a := range inc.Actions {
-			if len(w.deletes) < 100 && l.state.Actions[a] != nil {
+			if l.state.Actions[a] != nil {
 				w.deletes = append(w.deletes, signalbox.ActionKey(a))
 			}
 		}
@@ -246,7 +248,7 @@ func (l *loop) archive() {
 	ctx := l.auth.ctx
 	go func() {
 		err := l.e.o.Journal.Archive(ctx, l.e.timing.KeepInLine)
-		l.e.post(ctx, func(l *loop) {
+		l.e.post(context.WithoutCancel(ctx), func(l *loop) {
 			l.archiving = false
 			if errors.Is(err, journal.ErrDiverged) {
 				// What was exported is not what the store holds: it was

@@ -18,7 +18,7 @@ import (
 func (l *loop) wantPage(w *write, inc *signalbox.Incident, note signalbox.PageNote) {
 	key, wait := inc.DedupKey, time.Duration(0)
 	if note.Group != "" {
-		key, wait = "signalbox-group-"+signalbox.KeyPart(note.Group), l.e.timing.GroupWait
+		key, wait = l.groupKey(w, note.Group), l.e.timing.GroupWait
 	}
 	if inc.Page != "" {
 		key, wait = inc.Page, 0
@@ -34,13 +34,31 @@ func (l *loop) wantPage(w *write, inc *signalbox.Incident, note signalbox.PageNo
 	}
 	p.Event, p.Why, p.At, p.Error = signalbox.PageTrigger, note.Why, now, ""
 	// Others that join a group before it is sent need no page of their own.
-	if fresh || p.Sent == p.Want {
+	if fresh || p.Sent == p.Want || l.sending[key] {
 		p.Want++
 	}
 	inc.Page, inc.PageAfter = key, note.Why
 	p.Body = l.body(w, p)
 	w.entry(journal.PageWanted, inc.ID, "", note)
 	l.e.o.Log.Info("page", "incident", inc.ID, "subject", inc.Reading.Subject, "owner", p.Owner, "why", note.Why)
+}
+
+// mostTogether is how many incidents share one page.
+const mostTogether = 500
+
+// groupKey is the key of a group's page; when one is full the next begins.
+func (l *loop) groupKey(w *write, group string) string {
+	base := "signalbox-group-" + signalbox.KeyPart(group)
+	for n := 1; ; n++ {
+		key := fmt.Sprintf("%s-%d", base, n)
+		p := w.pages[key]
+		if p == nil {
+			p = l.state.Pages[key]
+		}
+		if p == nil || len(p.Incidents) < mostTogether {
+			return key
+		}
+	}
 }
 
 // refreshPage rewrites what a page that is not sent yet says.
@@ -51,6 +69,9 @@ func (l *loop) refreshPage(w *write, inc *signalbox.Incident) {
 	}
 	p := l.page(w, inc.Page)
 	p.Body = l.body(w, p)
+	if l.sending[inc.Page] {
+		p.Want++ // what is on its way says less
+	}
 }
 
 // leavePage takes an incident off its pages; a page is resolved with the last
@@ -132,6 +153,7 @@ func (l *loop) body(w *write, p *signalbox.Page) signalbox.PageBody {
 			}
 		}
 	}
+	shorten(&b)
 	switch n := len(p.Incidents); n {
 	case 0:
 		b.Summary = p.Why
@@ -142,6 +164,22 @@ func (l *loop) body(w *write, p *signalbox.Page) signalbox.PageBody {
 		b.Summary = fmt.Sprintf("%d incidents: %s", n, p.Why)
 	}
 	return b
+}
+
+// mostLines is how many lines of each kind a page carries.
+const mostLines = 100
+
+// shorten bounds a page, however many incidents it speaks of.
+func shorten(b *signalbox.PageBody) {
+	for _, lines := range []*[]string{&b.Evidence, &b.Done} {
+		if n := len(*lines); n > mostLines {
+			*lines = append((*lines)[:mostLines:mostLines], fmt.Sprintf("and %d more", n-mostLines))
+		}
+	}
+	b.Links = b.Links[:min(len(b.Links), mostLines)]
+	if n := len(b.Thrown); n > mostLines {
+		b.Thrown = append(b.Thrown[:mostLines:mostLines], signalbox.Thrown{What: fmt.Sprintf("and %d more", n-mostLines), ByHand: "signalboxctl status"})
+	}
 }
 
 func (l *loop) knownAction(w *write, id signalbox.ActionID) *signalbox.Action {
@@ -251,6 +289,10 @@ func (l *loop) sent(auth *authority, p *signalbox.Page, err error) {
 	if failure != nil {
 		next.Error = failure.Error()
 		text += " refused: " + next.Error
+		if other := l.set().DefaultOwner; p.Event == signalbox.PageTrigger && p.Owner != other {
+			// Somebody must know: the default owner gets it instead.
+			next.Owner, next.Want = other, next.Want+1
+		}
 		l.e.metrics.pages["refused"].Inc()
 		l.e.o.Log.Error("page was refused", "page", p.Key, "owner", p.Owner, "error", failure)
 	} else {

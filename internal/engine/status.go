@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -80,6 +81,9 @@ type Explanation struct {
 	Entries  []journal.Entry     `json:"entries"` // its journal, oldest first
 }
 
+// ErrNoIncident says that an id names no incident, or more than one.
+var ErrNoIncident = errors.New("no such incident")
+
 // Explain tells an incident from its journal. The id may be shortened as long
 // as it is the only one.
 func (e *Engine) Explain(ctx context.Context, id string) (Explanation, error) {
@@ -111,12 +115,12 @@ func (l *loop) explain(id string) (Explanation, error) {
 			continue
 		}
 		if match != nil {
-			return Explanation{}, fmt.Errorf("incident %q is not the only one that begins so", id)
+			return Explanation{}, fmt.Errorf("%w: %q is not the only one that begins so", ErrNoIncident, id)
 		}
 		match = inc
 	}
 	if match == nil {
-		return Explanation{}, fmt.Errorf("no incident %q is in the store (give at least 4 characters of its id; older ones are in the archive)", id)
+		return Explanation{}, fmt.Errorf("%w: %q is not in the store (give at least 4 characters of its id; older ones are in the archive)", ErrNoIncident, id)
 	}
 	x := Explanation{Incident: *match, Decision: l.last[match.ID]}
 	for _, a := range match.Actions {

@@ -110,6 +110,7 @@ func (l *loop) begin(a *authority, state *signalbox.State) {
 	l.auth, l.state = a, state
 	l.index = newIndex(state)
 	l.due.clear()
+	l.last, l.retry = map[signalbox.IncidentID]*signalbox.Decision{}, map[string]retry{}
 	l.e.term.Store(a)
 	l.e.metrics.leading.Set(1)
 	l.e.o.Log.Info("term began", "incidents", len(state.Incidents), "actions", len(state.Actions))
@@ -117,7 +118,9 @@ func (l *loop) begin(a *authority, state *signalbox.State) {
 	if l.warmBy.IsZero() {
 		l.warmBy = l.now().Add(l.e.timing.WarmUp)
 	}
-	for _, step := range []func(){l.reconfigured, l.storeBack, l.unpack, l.killPage, l.resume} {
+	// A store that can be read but not written is no store: a term counts once
+	// something was written.
+	for _, step := range []func(){func() { l.beat(l.now()) }, l.reconfigured, l.storeBack, l.unpack, l.killPage, l.resume} {
 		if step(); l.auth != a {
 			return // the store failed in between: the term is over already
 		}
@@ -144,9 +147,12 @@ func (l *loop) end(a *authority, cause error) {
 	l.e.term.Store(nil)
 	l.e.metrics.leading.Set(0)
 	l.e.o.Log.Warn("between terms: nothing is started", "cause", cause)
-	l.auth, l.goneSince, l.wasState = nil, l.now(), l.state
+	l.auth = nil
+	if l.goneSince.IsZero() {
+		l.goneSince, l.wasState = l.now(), l.state
+	}
 	l.state = signalbox.NewState()
-	l.confirmed, l.sending = map[signalbox.IncidentID]confirmation{}, map[string]bool{}
+	l.confirmed = map[signalbox.IncidentID]confirmation{}
 	l.due.clear()
 }
 

@@ -34,6 +34,11 @@ type world struct {
 	set     *engine.Set
 	kill    string
 	archive string
+	line    *line         // to the store, of the process that runs
+	timing  engine.Timing // of the next start
+	quiet   bool          // nothing is logged
+	// oracle says what is wrong with a request that reached the switch.
+	oracle func(a *signalbox.Action) []string
 
 	mu       sync.Mutex
 	ill      map[string]map[string]float64 // detector, subject: value above 1 is a breach
@@ -109,12 +114,17 @@ func (w *world) configure(hash string, policies ...policy.Policy) {
 func (w *world) start() {
 	w.t.Helper()
 	log := slog.New(slog.NewTextHandler(testWriter{w.t}, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	j, err := journal.Open(w.t.Context(), w.store, journal.Options{Now: time.Now, Log: log, Dir: w.archive})
+	if w.quiet {
+		log = slog.New(slog.DiscardHandler)
+	}
+	w.line = &line{Store: w.store}
+	j, err := journal.Open(w.t.Context(), w.line, journal.Options{Now: time.Now, Log: log, Dir: w.archive})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	e := engine.New(engine.Options{
-		Store: w.store, Journal: j, Replica: "test", Now: time.Now, KillFile: w.kill, Log: log, Registerer: prometheus.NewRegistry(),
+		Store: w.line, Journal: j, Replica: "test", Now: time.Now, KillFile: w.kill, Log: log, Registerer: prometheus.NewRegistry(),
+		Timing: w.timing,
 	}, w.set)
 	ctx, stop := context.WithCancel(context.WithoutCancel(w.t.Context()))
 	ended := make(chan struct{})

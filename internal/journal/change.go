@@ -78,8 +78,8 @@ func put[T any](k signalbox.Key, record *T) Change {
 func open[T any](key string, b []byte) (*T, error) {
 	var e envelope[T]
 	err := json.Unmarshal(b, &e)
-	if v := versionOf(b); err == nil && v != version || err != nil && v > version {
-		return nil, fmt.Errorf("%s: record version must be %d, got %d", key, version, v)
+	if err == nil && e.V != version || err != nil && versionOf(b) > version {
+		return nil, fmt.Errorf("%s: record version must be %d, got %d", key, version, versionOf(b))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: the record can't be decoded: %w", key, err)

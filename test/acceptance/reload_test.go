@@ -106,6 +106,14 @@ func (b *box) reloadMetric(t *testing.T, want int) {
 	}
 }
 
+// onlooker is a policy that does nothing.
+const onlooker = `
+  - name: onlooker
+    on: reads-lag
+    autonomy: shadow
+    runbook: [{page: backend}]
+`
+
 // The policy is taken out of the configuration while its switch is thrown, and
 // once more while its write is under way: the plan outlives it, and the switch
 // goes back as it says.
@@ -116,7 +124,7 @@ func TestRemovedPolicyIsStillUndone(t *testing.T) {
 	b.watched()
 	p.reads(5)
 	b.eventually("the endpoint to be flipped", p.wrote(replicaB))
-	p.configure(b, "auto", "  []")
+	p.configure(b, "auto", onlooker)
 	b.must("reload")
 	p.reads(0.01)
 	b.eventually("the endpoint to go back", p.wrote(replicaB, replicaA))
@@ -128,7 +136,7 @@ func TestRemovedPolicyIsStillUndone(t *testing.T) {
 	h := p.slow.holdNextWrite(false)
 	p.reads(5)
 	<-h.arrived
-	p.configure(b, "auto", "  []")
+	p.configure(b, "auto", onlooker)
 	b.must("reload")
 	close(h.release)
 	if code := <-h.done; code != http.StatusOK {

@@ -1,0 +1,386 @@
+package engine_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing/synctest"
+	"time"
+
+	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/journal"
+	"github.com/signalbox/signalbox/internal/store"
+)
+
+// line is a process's way to the store. Once it is cut nothing of that process
+// is written or read any more, as of one that was killed.
+type line struct {
+	store.Store
+	cut atomic.Bool
+}
+
+func (l *line) alive() error {
+	if l.cut.Load() {
+		return fmt.Errorf("%w: the process is gone", store.ErrUnavailable)
+	}
+	return nil
+}
+
+func (l *line) List(ctx context.Context, prefix string) ([]store.KV, store.Revision, error) {
+	if err := l.alive(); err != nil {
+		return nil, 0, err
+	}
+	return l.Store.List(ctx, prefix)
+}
+
+func (l *line) Get(ctx context.Context, key string) (store.KV, bool, error) {
+	if err := l.alive(); err != nil {
+		return store.KV{}, false, err
+	}
+	return l.Store.Get(ctx, key)
+}
+
+func (l *line) Commit(ctx context.Context, t store.Txn) (store.Revision, error) {
+	if err := l.alive(); err != nil {
+		return 0, err
+	}
+	return l.Store.Commit(ctx, t)
+}
+
+func (l *line) Watch(ctx context.Context, prefix string, from store.Revision) (<-chan store.Batch, error) {
+	if err := l.alive(); err != nil {
+		return nil, err
+	}
+	return l.Store.Watch(ctx, prefix, from)
+}
+
+func (l *line) Lead(ctx context.Context, role string) (store.Leadership, error) {
+	if err := l.alive(); err != nil {
+		return nil, err
+	}
+	return l.Store.Lead(ctx, role)
+}
+
+// die ends the process as kill -9 does: nothing that it still does is recorded,
+// and nothing more is sent by it. Requests that were on their way go on.
+func (w *world) die() {
+	w.line.cut.Store(true)
+	w.store.Expire("engine")
+	w.stop()
+	synctest.Wait()
+}
+
+// throw is one request that reached a switch.
+type throw struct {
+	id signalbox.ActionID
+	to string
+	at time.Time
+}
+
+// points is a switch of any class, whose own log is the oracle.
+type points struct {
+	w     *world
+	class signalbox.Class
+
+	mu      sync.Mutex
+	value   string
+	version int
+	fence   signalbox.Token
+	last    signalbox.ActionID
+	known   map[signalbox.ActionID]bool // class B: the keys that it has seen
+
+	sends   []throw
+	effects []throw
+	wrong   []string // what must never happen
+
+	declared time.Duration // the greatest latency that it says it has
+	lag      time.Duration // from a request to its effect
+	deaf     bool          // requests are taken, answers are lost
+	dies     bool          // it goes away with the next effect
+	down     bool          // nothing is reached
+	atDoor   func()        // runs before the gate is asked
+}
+
+func newPoints(w *world, class signalbox.Class) *points {
+	p := &points{w: w, class: class, value: "a", known: map[signalbox.ActionID]bool{}}
+	w.set.Remediators["endpoint"] = p
+	return p
+}
+
+// Preview implements signalbox.Remediator.
+func (p *points) Preview(_ context.Context, s signalbox.Step) (signalbox.Forecast, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.down {
+		return signalbox.Forecast{}, errDown
+	}
+	undo := s
+	undo.To = p.value
+	return signalbox.Forecast{
+		Class: p.class, Targets: []signalbox.Target{theTarget}, Found: p.value, Position: p.value, Version: fmt.Sprint(p.version),
+		Already: p.value == s.To, Undo: &undo, ByHand: "set it to " + p.value, Latency: signalbox.Duration(p.declared),
+	}, nil
+}
+
+// Start implements signalbox.Remediator.
+func (p *points) Start(ctx context.Context, a signalbox.Action) (signalbox.Receipt, error) {
+	p.mu.Lock()
+	atDoor := p.atDoor
+	p.mu.Unlock()
+	if atDoor != nil {
+		atDoor()
+	}
+	if err := a.Gate(); err != nil {
+		return signalbox.Receipt{}, &signalbox.Failure{Reason: "not started", Err: err}
+	}
+	p.mu.Lock()
+	if p.down {
+		p.mu.Unlock()
+		return signalbox.Receipt{}, errDown
+	}
+	p.arrived(&a)
+	version, lag, deaf := p.version, p.lag, p.deaf
+	p.mu.Unlock()
+	done := make(chan error, 1)
+	go func() { // what is on its way arrives, whatever becomes of its sender
+		time.Sleep(lag) //nolint:forbidigo // bubble time
+		done <- p.take(&a, version)
+	}()
+	if deaf {
+		if lag == 0 {
+			<-done // the effect comes before the answer is lost
+		}
+		return signalbox.Receipt{}, errors.New("answer lost")
+	}
+	select {
+	case err := <-done:
+		return signalbox.Receipt{At: time.Now()}, err
+	case <-ctx.Done():
+		return signalbox.Receipt{}, ctx.Err()
+	}
+}
+
+// arrived logs a request, and looks whether it may have been sent.
+func (p *points) arrived(a *signalbox.Action) {
+	p.sends = append(p.sends, throw{id: a.ID, to: a.Step.To, at: time.Now()})
+	if p.w.oracle != nil {
+		p.wrong = append(p.wrong, p.w.oracle(a)...)
+	}
+}
+
+// take is the effect, if the class allows it.
+func (p *points) take(a *signalbox.Action, version int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch p.class {
+	case signalbox.ClassA:
+		if p.version != version || p.fence > a.Token {
+			return &signalbox.Failure{Reason: "the target has moved on"}
+		}
+		p.fence = a.Token
+	case signalbox.ClassB:
+		if p.known[a.ID] {
+			return nil
+		}
+	case signalbox.ClassC, signalbox.ClassD:
+	}
+	p.version++
+	p.known[a.ID], p.last, p.value = true, a.ID, a.Step.To
+	for _, e := range p.effects {
+		if e.id == a.ID {
+			p.wrong = append(p.wrong, fmt.Sprintf("action %s took effect twice", a.ID))
+		}
+	}
+	p.effects = append(p.effects, throw{id: a.ID, to: a.Step.To, at: time.Now()})
+	p.down, p.dies = p.down || p.dies, false
+	return nil
+}
+
+// Probe implements signalbox.Remediator. For class C it goes by the value, at
+// once: to wait out the latency is its caller's duty.
+func (p *points) Probe(_ context.Context, a signalbox.Action) (signalbox.Progress, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	done := signalbox.Progress{Phase: signalbox.Succeeded, Receipt: signalbox.Receipt{At: time.Now()}}
+	switch {
+	case p.down:
+		return signalbox.Progress{}, errDown
+	case p.class == signalbox.ClassD:
+		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: "it can't be looked at"}, nil
+	case p.class == signalbox.ClassC && p.value == a.Step.To, p.class != signalbox.ClassC && p.last == a.ID:
+		return done, nil
+	case p.class == signalbox.ClassC, p.class == signalbox.ClassA && a.Sealed > 0 && p.fence >= a.Sealed:
+		return signalbox.Progress{Phase: signalbox.NotStarted, Reason: "nothing of it is there"}, nil
+	}
+	return signalbox.Progress{Phase: signalbox.InDoubt, Reason: "it may be on its way"}, nil
+}
+
+// Seal implements signalbox.Sealer.
+func (p *points) Seal(_ context.Context, a signalbox.Action, t signalbox.Token) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.down {
+		return errDown
+	}
+	if t <= a.Token {
+		p.wrong = append(p.wrong, fmt.Sprintf("action %s of token %d was sealed with %d", a.ID, a.Token, t))
+	}
+	if p.last != a.ID && p.fence < t {
+		p.fence = t
+		p.version++
+	}
+	return nil
+}
+
+func (p *points) with(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f()
+}
+
+func tell(ts []throw) string {
+	var to []string
+	for _, t := range ts {
+		to = append(to, t.to)
+	}
+	return strings.Join(to, " ")
+}
+
+// log tells the positions that it was put to, and requests those asked for.
+func (p *points) log() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return tell(p.effects)
+}
+
+func (p *points) requests() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return tell(p.sends)
+}
+
+// entries reads the journal as it stands.
+func (w *world) entries() []journal.Entry {
+	w.t.Helper()
+	var out []journal.Entry
+	for e, err := range w.reader().Read(w.t.Context(), 0, 0) {
+		if err != nil {
+			w.t.Errorf("journal: %v", err)
+			break
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// reader is a journal of no process that runs.
+func (w *world) reader() *journal.Journal {
+	w.t.Helper()
+	j, err := journal.Open(w.t.Context(), w.store, journal.Options{Now: time.Now, Dir: w.archive})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return j
+}
+
+// state is what the store holds, past the daemon.
+func (w *world) state() *signalbox.State {
+	w.t.Helper()
+	s, _, err := w.reader().Load(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// audit ends a story: the daemon stops, the journal folds to the state, and
+// the switch has nothing to complain of.
+func (w *world) audit(p *points) {
+	w.t.Helper()
+	w.halt()
+	if _, err := w.reader().Verify(w.t.Context()); err != nil {
+		w.t.Error(err)
+	}
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, wrong := range p.wrong {
+		w.t.Error(wrong)
+	}
+}
+
+// phone is a pager that answers as it is told, and keeps every attempt.
+type phone struct {
+	mu       sync.Mutex
+	attempts []call
+	answer   func(n int, c call) error // of the nth attempt, from 0; nil: accepted
+	takes    time.Duration
+}
+
+type call struct {
+	owner, key string
+	event      signalbox.PageEvent
+	body       signalbox.PageBody
+	at         time.Time
+	err        error
+}
+
+// Page implements kind.Pager.
+func (p *phone) Page(ctx context.Context, spec json.RawMessage, key string, event signalbox.PageEvent, body signalbox.PageBody) error {
+	p.mu.Lock()
+	takes := p.takes
+	p.mu.Unlock()
+	if takes > 0 {
+		select {
+		case <-time.After(takes):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := call{owner: strings.Trim(string(spec), `"`), key: key, event: event, body: body, at: time.Now()}
+	if p.answer != nil {
+		c.err = p.answer(len(p.attempts), c)
+	}
+	p.attempts = append(p.attempts, c)
+	return c.err
+}
+
+// accepted returns the events that it took.
+func (p *phone) accepted() []call {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []call
+	for _, c := range p.attempts {
+		if c.err == nil {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func (p *phone) log() string {
+	var events []string
+	for _, c := range p.accepted() {
+		events = append(events, string(c.event))
+	}
+	return strings.Join(events, " ")
+}
+
+// newPhone puts a phone in the place of the world's pager.
+func newPhone(w *world) *phone {
+	p := &phone{}
+	w.set.Pager = p
+	for name, step := range w.set.Owners {
+		step.Spec = json.RawMessage(`"` + name + `"`)
+		w.set.Owners[name] = step
+	}
+	return p
+}
