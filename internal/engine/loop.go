@@ -207,6 +207,7 @@ func (l *loop) sweep(now time.Time) {
 			continue
 		}
 		w.deletes = append(w.deletes, signalbox.IncidentKey(id))
+		delete(l.index.newest, seriesKey{detector: inc.Reading.Detector, series: inc.Reading.Series})
 		for _, a := range inc.Actions {
 			if l.state.Actions[a] != nil {
 				w.deletes = append(w.deletes, signalbox.ActionKey(a))

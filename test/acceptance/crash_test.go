@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -26,7 +27,8 @@ func crashes(t *testing.T) int {
 // one effect each time, read from the API server's own log.
 func TestKillAtEachStepGivesOneEffect(t *testing.T) {
 	p, b := newProduction(t), newBox(t)
-	p.configure(b, "auto", failover)
+	p.quick = true
+	p.configure(b, "auto", strings.Replace(failover, "after_healthy: 3s", "after_healthy: 1s", 1))
 	b.start()
 	b.watched()
 	var want []string
