@@ -110,7 +110,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"a made-up status":      {edit(`"resolved"`, `"RESOLVED"`), "alerts[1]: status: must be firing or resolved"},
 		"no startsAt":           {edit(`"startsAt": "2026-03-01T09:00:00Z",`, ""), "alerts[1]: startsAt: must be a time after 1970"},
 		"startsAt zero":         {edit("2026-03-01T09:00:00Z", "0001-01-01T00:00:00Z"), "alerts[1]: startsAt: must be a time after 1970"},
-		"startsAt tomorrow":     {edit("2026-03-01T10:00:00.5Z", "2026-03-02T10:05:01Z"), "alerts[0]: startsAt: must not be more than 24h0m0s ahead"},
+		"startsAt tomorrow":     {edit("2026-03-01T10:00:00.500123456Z", "2026-03-02T10:05:01Z"), "alerts[0]: startsAt: must not be more than 24h0m0s ahead"},
 		"startsAt a number":     {edit(`"2026-03-01T09:00:00Z"`, "1772355600"), "startsAt: must be a string, got a number"},
 		"startsAt words":        {edit("2026-03-01T09:00:00Z", "today"), `startsAt: must be a time as RFC 3339 has it, got "today"`},
 		"resolved without end":  {edit("2026-03-01T09:30:00Z", "0001-01-01T00:00:00Z"), "alerts[1]: endsAt: must lie between"},
@@ -187,7 +187,7 @@ func TestDecodeKeepsOddLabelsAndCleansWhatPeopleRead(t *testing.T) {
 func TestDecodeRecordedMessages(t *testing.T) {
 	dir := contracts(t)
 	for name, want := range map[string][]string{
-		"captured_am0.21.0_issue2447.json":              {"breached 8a07086b74f3ba78 2021-01-07T08:38:00.032813093Z"},
+		"captured_am0.21.0_issue2447.json":              {"breached 8a07086b74f3ba78 2021-01-07T08:38:00.032Z"},
 		"captured_mixed_firing_resolved_issue1051.json": {"breached", "clear"},
 		"openshift-autoheal.node-down-alert.json":       {"breached"},
 		"openshift-autoheal.new-friend-alert.json":      {"breached"},

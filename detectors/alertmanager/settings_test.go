@@ -49,7 +49,7 @@ func TestSettings(t *testing.T) {
 		"user alone":           {ok + "auth: {username: a}\n", "auth.password_file: must be given together"},
 		"user with colon":      {ok + "auth: {username: \"a:b\", password_file: p}\n", "auth.username: must not contain a colon"},
 		"empty client":         {ok + "auth: {client_names: [\"\"]}\n", "auth.client_names: must not hold an empty name"},
-		"unknown key":          {ok + "recieve: x\n", "unknown field"},
+		"unknown key":          {ok + "recepti: x\n", "unknown field"},
 		"unknown key in auth":  {ok + "auth: {token: x}\n", "unknown field"},
 		"hasty":                {ok + "reconcile: 10ms\n", "reconcile: must be at least 1s"},
 		"no timeout":           {ok + "timeout: 0s\n", "timeout: must be above 0"},

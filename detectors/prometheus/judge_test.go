@@ -126,11 +126,13 @@ func TestJudge(t *testing.T) {
 		},
 		{"empty", 0, said{}, []string{"replication-lag unknown (the query's answer is empty, and no presence query proves that what is watched is there)"}},
 		{
-			"gone", signalbox.Breached, said{lagQuery: {sample(0.01, us...)}, fresh: {aged(0, us...)}},
+			"gone", signalbox.Breached,
+			said{lagQuery: {sample(0.01, us...)}, fresh: {aged(0, us...)}},
 			[]string{"db/us clear 0.01 -0s", "db/eu unknown (the series is gone, and no presence query proves that what is watched is there)"},
 		},
 		{
-			"all gone", signalbox.Clear, said{},
+			"all gone", signalbox.Clear,
+			said{},
 			[]string{
 				"db/eu unknown (the series is gone, and no presence query proves that what is watched is there)",
 				"replication-lag unknown (the query's answer is empty, and no presence query proves that what is watched is there)",
@@ -174,24 +176,29 @@ func TestJudgePresence(t *testing.T) {
 	}{
 		{"proved, and nothing was known", nil, said{presence: {sample(3, "cluster", "eu")}, up: {aged(9*time.Second, "cluster", "eu", "pod", "a")}}, nil},
 		{
-			"proved for one of two", was, said{presence: {sample(3, "cluster", "eu")}, up: {aged(9*time.Second, "cluster", "eu", "pod", "a")}},
+			"proved for one of two", was,
+			said{presence: {sample(3, "cluster", "eu")}, up: {aged(9*time.Second, "cluster", "eu", "pod", "a")}},
 			[]string{"db/eu clear -9s", "db/us unknown (the series is gone, and presence is proved for others only)"},
 		},
 		{
-			"stale", nil, said{presence: {sample(3, "cluster", "eu")}, up: {aged(3*time.Minute, "cluster", "eu")}},
+			"stale", nil,
+			said{presence: {sample(3, "cluster", "eu")}, up: {aged(3*time.Minute, "cluster", "eu")}},
 			[]string{"replication-lag unknown (the query's answer is empty, and presence is not proved: a sample behind it is 3m0s old, and at most 1m15s is fresh)"},
 		},
 		{
-			"nothing behind it", nil, said{presence: {sample(3, "cluster", "eu")}},
+			"nothing behind it", nil,
+			said{presence: {sample(3, "cluster", "eu")}},
 			[]string{"replication-lag unknown (the query's answer is empty, and presence is not proved: no present sample stands behind the value)"},
 		},
 		{
-			"zero", nil, said{presence: {sample(0, "cluster", "eu")}, up: {aged(0, "cluster", "eu")}},
+			"zero", nil,
+			said{presence: {sample(0, "cluster", "eu")}, up: {aged(0, "cluster", "eu")}},
 			[]string{"replication-lag unknown (the query's answer is empty, and presence is not proved)"},
 		},
 		{"empty", nil, said{}, []string{"replication-lag unknown (the query's answer is empty, and presence is not proved)"}},
 		{
-			"not needed where there is a value", nil, said{lagQuery: {sample(1, "cluster", "eu")}, fresh: {aged(0, "cluster", "eu")}},
+			"not needed where there is a value", nil,
+			said{lagQuery: {sample(1, "cluster", "eu")}, fresh: {aged(0, "cluster", "eu")}},
 			[]string{"db/eu breached 1 -0s"},
 		},
 	} {

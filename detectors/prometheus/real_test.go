@@ -58,7 +58,8 @@ func TestRealEvaluation(t *testing.T) {
 		{"fresh", `lag{cluster="eu",pod="a"} 0x39 1.5`, lagQuery, "", []string{"db/eu breached 1.5 -0s"}},
 		{
 			"the exporter died: a stale marker in one of two", "lag{cluster=\"eu\",pod=\"a\"} 0x40\nlag{cluster=\"us\",pod=\"b\"} 0x36 stale",
-			lagQuery, "", []string{"db/eu clear 0 -0s"},
+			lagQuery, "",
+			[]string{"db/eu clear 0 -0s"},
 		},
 		{"all died", `lag{cluster="eu"} 0x36 stale`, lagQuery, "", []string{"replication-lag unknown (the query's answer is empty, and no presence query proves that what is watched is there)"}},
 		{
@@ -67,11 +68,13 @@ func TestRealEvaluation(t *testing.T) {
 		},
 		{
 			"one of two pods stopped: an average would lie", "lag{cluster=\"eu\",pod=\"a\"} 0x40\nlag{cluster=\"eu\",pod=\"b\"} 0x30",
-			`avg by (cluster) (lag)`, "", []string{"db/eu unknown -2m30s (a sample behind it is 2m30s old, and at most 1m15s is fresh)"},
+			`avg by (cluster) (lag)`, "",
+			[]string{"db/eu unknown -2m30s (a sample behind it is 2m30s old, and at most 1m15s is fresh)"},
 		},
 		{
 			"a rate goes on over its window after the exporter died", `errors_total{cluster="eu"} 0+1x36 stale`,
-			`sum by (cluster) (rate(errors_total[5m]))`, "", []string{"db/eu unknown (no present sample stands behind the value)"},
+			`sum by (cluster) (rate(errors_total[5m]))`, "",
+			[]string{"db/eu unknown (no present sample stands behind the value)"},
 		},
 		{
 			"a ratio whose one side died", "errors_total{cluster=\"eu\"} 0+1x36 stale\nrequests_total{cluster=\"eu\"} 0+1x40",
@@ -82,15 +85,18 @@ func TestRealEvaluation(t *testing.T) {
 		{"an offset is meant to be old", `lag{cluster="eu"} 0x36 stale`, `max by (cluster) (lag offset 2m)`, "", []string{"db/eu clear 0 -0s"}},
 		{
 			"joined labels", "lag{pod=\"a\"} 1x40\nowner{pod=\"a\",cluster=\"eu\",team=\"x\"} 1x40",
-			`lag * on (pod) group_left (cluster) owner`, "", []string{"db/eu breached 1 -0s"},
+			`lag * on (pod) group_left (cluster) owner`, "",
+			[]string{"db/eu breached 1 -0s"},
 		},
 		{
 			"joined with what has other labels of the same names", "lag{cluster=\"eu\",instance=\"a\"} 1x40\nfactor{instance=\"z\"} 2x40",
-			`lag * on () group_left () factor`, "", []string{"db/eu breached 2 -0s"},
+			`lag * on () group_left () factor`, "",
+			[]string{"db/eu breached 2 -0s"},
 		},
 		{
 			"a label made of another", `lag{instance="eu:9090"} 1x40`,
-			`label_replace(lag, "cluster", "$1", "instance", "(.*):.*")`, "", []string{"db/eu breached 1 -0s"},
+			`label_replace(lag, "cluster", "$1", "instance", "(.*):.*")`, "",
+			[]string{"db/eu breached 1 -0s"},
 		},
 		{"presence", `up{job="pg"} 1x40`, lagQuery, `count(up{job="pg"} == 1)`, nil},
 		{

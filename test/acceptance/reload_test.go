@@ -3,6 +3,8 @@ package acceptance
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -11,25 +13,25 @@ import (
 	"github.com/signalbox/signalbox/test/servers"
 )
 
-// A new configuration that is wrong leaves the old one as it was, loudly; one
-// that is right takes effect.
-func TestReload(t *testing.T) {
-	b, exporter := newBox(t), servers.Exporter(t)
-	exporter.Set("queue_depth", 900, "queue", "webhooks")
-	metrics := servers.Prometheus(t, servers.PrometheusOptions{Scrape: map[string][]string{"psp": {exporter.Host()}}})
-	b.write("alerts.yaml", `
-sources: {alerts: {kind: alertmanager, receive: /webhooks/alertmanager, auth: {bearer_file: secrets/webhook}, reconcile: 0}}
+// doors is a source that only receives, so that a webhook tells which
+// configuration is in force.
+func (b *box) doors(path string) {
+	b.t.Helper()
+	b.write("alerts.yaml", fmt.Sprintf(`
+sources: {alerts: {kind: alertmanager, receive: %s, auth: {bearer_file: secrets/webhook}, reconcile: 0}}
 detectors: [{name: critical, source: alerts, subject: "{{alertname}}/{{cluster}}", owner: backend}]
-`)
+`, path))
+}
+
+// A new configuration that is wrong leaves the old one as it was, and the
+// daemon says so: to who asked, in its log and in its metrics.
+func TestBadReloadLeavesTheOldConfiguration(t *testing.T) {
+	b := newBox(t)
+	b.doors(webhookPath)
 	b.start()
 	hash := b.status().Config.Hash
-	refused := func(name string, want ...string) {
+	goesOn := func(name string) {
 		t.Helper()
-		for _, text := range want {
-			if !strings.Contains(b.log.String(), text) {
-				t.Errorf("%s: the log must tell %q", name, text)
-			}
-		}
 		b.reloadMetric(t, 0)
 		b.delivered(webhookBody("firing", name, time.Now(), time.Time{}), "the old configuration's path")
 		b.eventually("the old configuration's page", b.paged(name+"/eu", backendKey, "trigger"))
@@ -37,23 +39,61 @@ detectors: [{name: critical, source: alerts, subject: "{{alertname}}/{{cluster}}
 			t.Errorf("%s: configuration %s, want the old %s", name, got, hash)
 		}
 	}
-
+	b.reloadMetric(t, 1)
 	b.write("queue.yaml", "sources:\n  metrics: {kind: prometheus, url: \"http://127.0.0.1:9\"}\ndetectors:\n  - name: queue\n    source: metrics\n    treshold: 5\n")
 	out, code := b.operate("reload")
-	if code != 1 || !strings.Contains(out, "queue.yaml:6") || !strings.Contains(out, "treshold") || !strings.Contains(out, "the old configuration goes on") {
-		t.Errorf("reload must refuse with the place: exit code %d, %s", code, out)
+	for _, want := range []string{"queue.yaml:6", "treshold", "the old configuration goes on"} {
+		if code != 1 || !strings.Contains(out, want) {
+			t.Errorf("reload must refuse with %q: exit code %d, %s", want, code, out)
+		}
 	}
-	refused("ByTool", "queue.yaml:6", "level=ERROR")
+	if err := b.logged("queue.yaml:6", "level=ERROR")(); err != nil {
+		t.Error(err)
+	}
+	goesOn("ByTool")
 
+	// A wrong door, so that a part of what is wrong would show at once.
+	b.doors("/elsewhere")
 	b.write("queue.yaml", "detectors:\n  - {name: queue, source: nowhere, query: queue_depth, breach: {above: 100}, subject: queue}\n")
 	b.hangUp()
-	b.eventually("the log to tell of SIGHUP", func() error {
-		if log := b.log.String(); !strings.Contains(log, "SIGHUP") || !strings.Contains(log, "queue.yaml:2") {
-			return fmt.Errorf("nothing yet")
+	b.eventually("the log to tell of all that is wrong", b.logged("SIGHUP", "queue.yaml:2", "nowhere", "alerts.yaml:2", "/elsewhere"))
+	goesOn("BySignal")
+
+	b.doors(webhookPath)
+	if err := os.Remove(filepath.Join(b.config, "queue.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	b.hangUp()
+	b.eventually("a good configuration to be taken again", func() error {
+		if text, err := b.metrics(); err != nil || !strings.Contains(text, reloaded+"1\n") {
+			return fmt.Errorf("the metrics tell of no accepted reload (%v)", err)
 		}
 		return nil
 	})
-	refused("BySignal", "nowhere")
+}
+
+// logged says whether the log tells all of these.
+func (b *box) logged(want ...string) func() error {
+	return func() error {
+		for _, text := range want {
+			if !strings.Contains(b.log.String(), text) {
+				return fmt.Errorf("the log must tell %q", text)
+			}
+		}
+		return nil
+	}
+}
+
+// A new configuration that is right takes effect: another detector pages,
+// another path is taken, and what is open stays open.
+func TestGoodReloadTakesEffect(t *testing.T) {
+	b, exporter := newBox(t), servers.Exporter(t)
+	exporter.Set("queue_depth", 900, "queue", "webhooks")
+	metrics := servers.Prometheus(t, servers.PrometheusOptions{Scrape: map[string][]string{"psp": {exporter.Host()}}})
+	b.doors(webhookPath)
+	b.start()
+	b.delivered(webhookBody("firing", "Before", time.Now(), time.Time{}), "the old path")
+	b.eventually("its page", b.paged("Before/eu", backendKey, "trigger"))
 
 	b.write("queue.yaml", fmt.Sprintf(`
 sources: {metrics: {kind: prometheus, url: %q}}
@@ -63,25 +103,22 @@ detectors: [{name: queue, source: metrics, query: queue_depth, interval: 1s, bre
 	b.reloadMetric(t, 1)
 	b.eventually("the new detector's page", b.paged("queue/webhooks", devopsKey, "trigger"))
 
-	// The webhook's path moves, by a signal.
-	b.write("alerts.yaml", `
-sources: {alerts: {kind: alertmanager, receive: /webhooks/moved, auth: {bearer_file: secrets/webhook}, reconcile: 0}}
-detectors: [{name: critical, source: alerts, subject: "{{alertname}}/{{cluster}}", owner: backend}]
-`)
+	b.doors("/webhooks/moved")
 	b.hangUp()
+	right := "Bearer " + webhookKey
 	b.eventually("the new path", func() error {
-		status, said, err := deliver(t.Context(), b.webhooks+"/webhooks/moved", "Bearer "+webhookKey, webhookBody("firing", "Moved", time.Now(), time.Time{}))
+		status, said, err := deliver(t.Context(), b.webhooks+"/webhooks/moved", right, webhookBody("firing", "Moved", time.Now(), time.Time{}))
 		if err != nil || status != http.StatusOK {
 			return fmt.Errorf("got %d %s %v, want 200", status, said, err)
 		}
 		return nil
 	})
-	if status, said, err := deliver(t.Context(), b.webhooks+webhookPath, "Bearer "+webhookKey, "{}"); err != nil || status != http.StatusNotFound {
+	if status, said, err := deliver(t.Context(), b.webhooks+webhookPath, right, "{}"); err != nil || status != http.StatusNotFound {
 		t.Errorf("the old path: got %d %s %v, want 404", status, said, err)
 	}
 	b.eventually("its page", b.paged("Moved/eu", backendKey, "trigger"))
-	for _, name := range []string{"ByTool/eu", "BySignal/eu"} {
-		if err := b.paged(name, backendKey, "trigger")(); err != nil {
+	for subject, key := range map[string]string{"Before/eu": backendKey, "queue/webhooks": devopsKey} {
+		if err := b.paged(subject, key, "trigger")(); err != nil {
 			t.Errorf("what was open stays open: %v", err)
 		}
 	}
@@ -95,13 +132,17 @@ func (b *box) hangUp() {
 	}
 }
 
+// reloaded begins the line of the metric that tells whether the last reload was
+// accepted.
+const reloaded = "signalbox_config_last_reload_successful "
+
 func (b *box) reloadMetric(t *testing.T, want int) {
 	t.Helper()
 	text, err := b.metrics()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if line := fmt.Sprintf("signalbox_config_last_reload_successful %d\n", want); !strings.Contains(text, line) {
+	if line := fmt.Sprintf("%s%d\n", reloaded, want); !strings.Contains(text, line) {
 		t.Errorf("the metrics must hold %q", line)
 	}
 }

@@ -79,7 +79,7 @@ func (b *box) pagedAgain(n int, actions ...string) func() error {
 	}
 }
 
-// unexport takes all metrics away, in a moment when they are in breach.
+// unexport takes all metrics away: what they would tell is not known.
 func (p *production) unexport() {
 	p.exporter.Remove("reads_lag_seconds", "cluster", "eu", "env", "prod")
 	for _, name := range []string{"a", "b"} {
