@@ -236,9 +236,7 @@ func (d *daemon) wait(ctx context.Context, work, failed <-chan error, hup <-chan
 	for {
 		select {
 		case <-hup:
-			if err := d.reload(ctx, "SIGHUP"); err != nil {
-				d.log.Error("the new configuration is refused; the old one goes on", "error", err)
-			}
+			_ = d.reload(ctx, "SIGHUP") // it has told and counted its error
 		case err := <-failed:
 			if ctx.Err() == nil {
 				return fmt.Errorf("a server ended: %w", err)

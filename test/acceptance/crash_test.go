@@ -60,7 +60,7 @@ func (b *box) crashOnce(p *production, step, name string, want []string) {
 	}
 	p.reads(5)
 	if h != nil {
-		<-h.arrived
+		b.eventually(name+": the write to be on its way", h.isHere)
 	} else {
 		b.eventually(name+": the effect", p.wrote(want...))
 	}
@@ -88,5 +88,15 @@ func (b *box) crashOnce(p *production, step, name string, want []string) {
 	})
 	if err := p.wrote(want...)(); err != nil {
 		b.t.Fatalf("%s: %v", name, err)
+	}
+}
+
+// isHere reports whether the held write has come in.
+func (h *held) isHere() error {
+	select {
+	case <-h.arrived:
+		return nil
+	default:
+		return fmt.Errorf("no write has come in")
 	}
 }

@@ -139,6 +139,8 @@ switches:
     undo: %s
     positions: {a: %q, b: %q}
     health: {detector: replica-lag, subject: "replica/{{position}}"}
+guards:
+  budget: [1000/day]
 policies:
 %s`, p.metrics.URL, breach, clear, endpointKey, undo, replicaA, replicaB, policy))
 }
@@ -168,7 +170,7 @@ const failover = `
     autonomy: auto
     runbook:
       - {flip: read-endpoint, to: b, if: 'destination.value < duration("100ms")'}
-    verify: {within: 6s}
+    verify: {within: 10s}
     undo: {after_healthy: 3s}
     guards: {cooldown: 1s, budget: [1000/day]}
 `
