@@ -8,7 +8,13 @@ CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/signalbox-test
 GOLANGCI := $(CACHE)/bin/golangci-lint
 GOLANGCI_VERSION := v2.15.0
 
-.PHONY: run test check lint build bench fuzz schema servers clean
+.PHONY: run test check lint build bench fuzz schema servers clean help
+
+.DEFAULT_GOAL := help
+
+## help: what can be made
+help:
+	@sed -n 's/^## \([a-z]*\): /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 ## run: the daemon with its embedded store, against the sandbox company; or CONFIG=dir for your own
 run:
@@ -50,7 +56,11 @@ build:
 
 ## bench: the figures of bench/README.md
 bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./policy ./internal/journal ./internal/store/... ./detectors/alertmanager ./bench
+	$(GO) test -run '^$$' -bench . -benchmem ./policy ./detectors/alertmanager
+	$(GO) test -run '^$$' -bench 'Write|PutInbox' -benchmem ./internal/journal
+	$(GO) test -run '^$$' -bench Fold -benchtime 1000000x -timeout 30m ./internal/journal
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/store/etcd
+	$(GO) test -run '^$$' -bench . -benchtime 3s -timeout 30m ./bench
 
 ## fuzz: each fuzz target for FUZZTIME
 FUZZTIME ?= 30s
@@ -64,5 +74,6 @@ fuzz:
 schema:
 	$(GO) generate ./internal/config
 
+## clean: removes what was built here
 clean:
 	rm -rf bin

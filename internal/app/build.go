@@ -135,7 +135,7 @@ func (b *builder) receivers() error {
 		selectors, fallback := b.selectors[s.Name], am.Fallback(b.cfg.DefaultOwner)
 		b.rt.set.Detectors[s.Name] = engine.Detector{Source: s.Name, Owner: b.cfg.DefaultOwner}
 		rec := &receiver{
-			source: s.Name, path: path, door: am.Door(), take: am, every: am.Reconcile(), unknownAfter: s.UnknownAfter,
+			source: s.Name, path: path, door: am.Door(), take: am, every: am.Reconcile(), maxBody: am.MaxBody(), unknownAfter: s.UnknownAfter,
 			assign: func(batch signalbox.Batch) signalbox.Batch { return alertmanager.Assign(batch, selectors, fallback) },
 		}
 		if am.Asks() {

@@ -22,7 +22,7 @@ func (d *daemon) askNow(ctx context.Context, detectors []string) error {
 	for _, rec := range rt.receivers {
 		for _, name := range detectors {
 			if rt.set.Detectors[name].Source == rec.source && !rt.set.Detectors[name].Polled && rec.complete != nil {
-				d.reconcileOnce(ctx, rec)
+				_ = d.reconcileOnce(ctx, rec) // told in the log; the decision then stands on what came in before
 				break
 			}
 		}

@@ -18,8 +18,15 @@ func TestSourceHealth(t *testing.T) {
 		err  error
 		want signalbox.Condition // Unknown: nothing is told
 	}{
-		{nil, signalbox.Clear}, {nil, signalbox.Unknown}, {away, signalbox.Unknown}, {away, signalbox.Unknown}, {away, signalbox.Breached},
-		{away, signalbox.Unknown}, {nil, signalbox.Clear}, {nil, signalbox.Unknown}, {away, signalbox.Unknown},
+		{nil, signalbox.Clear},
+		{nil, signalbox.Unknown},
+		{away, signalbox.Unknown},
+		{away, signalbox.Unknown},
+		{away, signalbox.Breached},
+		{away, signalbox.Unknown},
+		{nil, signalbox.Clear},
+		{nil, signalbox.Unknown},
+		{away, signalbox.Unknown},
 	} {
 		at := begin.Add(time.Duration(i) * time.Second)
 		r, told := h.step(c.err, at)

@@ -22,12 +22,10 @@ type receiver struct {
 	complete signalbox.Completer // nil: can't be asked
 	assign   func(signalbox.Batch) signalbox.Batch
 	every    time.Duration // between two reconciliations; 0: never
+	maxBody  int64         // bytes
 	// unknownAfter is how long the source may stay away before that is paged.
 	unknownAfter time.Duration
 }
-
-// maxBody bounds a webhook's body: Alertmanager's are far smaller.
-const maxBody = 16 << 20
 
 // webhooks serves the receivers' paths of the configuration in force.
 func (d *daemon) webhooks() http.Handler {
@@ -67,9 +65,9 @@ func (d *daemon) receive(rec *receiver, r *http.Request) (int, error) {
 	if r.Header.Get("Content-Encoding") != "" {
 		return d.refused("shape", http.StatusUnsupportedMediaType, errors.New("no content encoding is taken"))
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, rec.maxBody))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return d.refused("shape", http.StatusRequestEntityTooLarge, fmt.Errorf("body is over %d bytes", maxBody))
+		return d.refused("shape", http.StatusRequestEntityTooLarge, fmt.Errorf("body is over %d bytes", rec.maxBody))
 	}
 	if err != nil {
 		return d.refused("cut", http.StatusBadRequest, errors.New("the body was cut off"))

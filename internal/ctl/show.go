@@ -64,7 +64,7 @@ func (t *tool) status(ctx context.Context, args []string) error {
 		return err
 	}
 	w := tabwriter.NewWriter(t.Out, 0, 8, 2, ' ', 0)
-	defer w.Flush()
+	defer func() { _ = w.Flush() }() // nobody is left to tell
 	leading := "leads, its store answers"
 	if !st.Leading {
 		leading = "does NOT lead, or has no store: nothing is remediated"

@@ -86,7 +86,7 @@ func (l *loop) apply(w *write, next *signalbox.Controls, c signalbox.Control) er
 func (l *loop) checkScope(scope string) error {
 	kind, name, _ := strings.Cut(scope, "/")
 	set := l.set()
-	ok := true
+	var ok bool
 	switch kind {
 	case "all":
 		ok = name == ""

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
-	"github.com/signalbox/signalbox/internal/engine"
 )
 
 // lab begins a world whose switch is of the class.
@@ -253,100 +252,4 @@ func TestKillBetweenClaimAndSend(t *testing.T) {
 			})
 		})
 	}
-}
-
-// What is thrown is taken back also when its policy is gone from the
-// configuration: the intent holds the whole plan.
-func TestReloadWithoutThePolicyWhileThrownStillTakesBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w, p := lab(t, signalbox.ClassA)
-		w.make(readsLag, "db/eu", 5)
-		w.after(20 * time.Second)
-		expect(t, "effects", p.log(), "b")
-		w.configure("two")
-		w.set.Remediators["endpoint"] = p
-		if err := w.engine.Swap(t.Context(), w.set); err != nil {
-			t.Fatal(err)
-		}
-		w.make(readsLag, "db/eu", 0)
-		w.after(10 * time.Minute)
-		expect(t, "effects", p.log(), "b a")
-		if open := w.status().Incidents; len(open) != 0 {
-			t.Errorf("open: %+v", open)
-		}
-		w.audit(p)
-	})
-}
-
-func TestRestartWithOpenIncidentsPagesNobodyAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := begin(t)
-		w.make(readsLag, "db/eu", 5)
-		w.make(plainOne, "queue/psp", 9)
-		w.after(time.Minute)
-		expect(t, "pages", w.pager.log(), "trigger trigger")
-		before := ids(w.status())
-		for i := range 3 {
-			if i == 1 {
-				w.halt()
-			} else {
-				w.die()
-			}
-			w.start()
-			w.after(2 * time.Minute)
-			if after := ids(w.status()); after != before {
-				t.Errorf("incidents: got %s, want those from before, %s", after, before)
-			}
-		}
-		expect(t, "pages", w.pager.log(), "trigger trigger")
-		w.make(readsLag, "db/eu", 0)
-		w.make(plainOne, "queue/psp", 0)
-		w.after(time.Minute)
-		expect(t, "pages", w.pager.log(), "trigger trigger resolve resolve")
-		w.audit(nil)
-	})
-}
-
-func ids(st engine.Status) string {
-	var out []string
-	for _, inc := range st.Incidents {
-		out = append(out, string(inc.ID))
-	}
-	return strings.Join(out, " ")
-}
-
-// Two incidents that want the same switch at the same moment: one throws it.
-func TestTwoIncidentsNeverHoldOneTarget(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		pol := flipPolicy()
-		pol.Cooldown = 0
-		w := newWorld(t, pol)
-		p := newPoints(w, signalbox.ClassC)
-		p.declared, p.lag = 5*time.Second, 5*time.Second
-		w.make(readsLag, "db/us", 0)
-		w.oracle = w.oneAtATime
-		w.start()
-		w.after(20 * time.Second)
-		w.mu.Lock()
-		w.ill[readsLag]["db/eu"], w.ill[readsLag]["db/us"] = 5, 5
-		w.mu.Unlock()
-		w.after(30 * time.Second)
-		expect(t, "requests", p.requests(), "b")
-		w.audit(p)
-	})
-}
-
-// oneAtATime says which other actions are in flight on the target of one that
-// is sent, and whether its intent is on record.
-func (w *world) oneAtATime(a *signalbox.Action) (wrong []string) {
-	s := w.state()
-	if own := s.Actions[a.ID]; own == nil || !own.InFlight() || own.Forecast.Found == "" || own.Forecast.Undo == nil {
-		wrong = append(wrong, fmt.Sprintf("action %s is sent, and the store has no intent of it with what was found and its undo: %+v", a.ID, own))
-	}
-	for id, other := range s.Actions {
-		if id != a.ID && other.InFlight() {
-			wrong = append(wrong, fmt.Sprintf("action %s is sent while %s is %s on the same target", a.ID, id, other.Stage))
-		}
-	}
-	return wrong
 }

@@ -2,7 +2,6 @@ package engine_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/engine"
 	"github.com/signalbox/signalbox/internal/journal"
 	"github.com/signalbox/signalbox/internal/store"
 )
@@ -21,6 +21,8 @@ import (
 type line struct {
 	store.Store
 	cut atomic.Bool
+	// commit, if not nil, stands for Commit; it is set before the process runs.
+	commit func(ctx context.Context, t store.Txn) (store.Revision, error)
 }
 
 func (l *line) alive() error {
@@ -48,6 +50,9 @@ func (l *line) Commit(ctx context.Context, t store.Txn) (store.Revision, error) 
 	if err := l.alive(); err != nil {
 		return 0, err
 	}
+	if l.commit != nil {
+		return l.commit(ctx, t)
+	}
 	return l.Store.Commit(ctx, t)
 }
 
@@ -68,10 +73,17 @@ func (l *line) Lead(ctx context.Context, role string) (store.Leadership, error) 
 // die ends the process as kill -9 does: nothing that it still does is recorded,
 // and nothing more is sent by it. Requests that were on their way go on.
 func (w *world) die() {
-	w.line.cut.Store(true)
-	w.store.Expire("engine")
-	w.stop()
+	w.cutOff()
 	synctest.Wait()
+}
+
+func (w *world) cutOff() {
+	w.mu.Lock()
+	line, stop := w.line, w.stop
+	w.mu.Unlock()
+	line.cut.Store(true)
+	w.store.Expire("engine")
+	stop()
 }
 
 // throw is one request that reached a switch.
@@ -103,6 +115,7 @@ type points struct {
 	dies     bool          // it goes away with the next effect
 	down     bool          // nothing is reached
 	atDoor   func()        // runs before the gate is asked
+	atLook   func()        // runs in each Preview
 }
 
 func newPoints(w *world, class signalbox.Class) *points {
@@ -113,6 +126,12 @@ func newPoints(w *world, class signalbox.Class) *points {
 
 // Preview implements signalbox.Remediator.
 func (p *points) Preview(_ context.Context, s signalbox.Step) (signalbox.Forecast, error) {
+	p.mu.Lock()
+	atLook := p.atLook
+	p.mu.Unlock()
+	if atLook != nil {
+		atLook()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.down {
@@ -302,6 +321,7 @@ func (w *world) state() *signalbox.State {
 func (w *world) audit(p *points) {
 	w.t.Helper()
 	w.halt()
+	w.after(time.Minute) // what was on its way arrives
 	if _, err := w.reader().Verify(w.t.Context()); err != nil {
 		w.t.Error(err)
 	}
@@ -315,72 +335,23 @@ func (w *world) audit(p *points) {
 	}
 }
 
-// phone is a pager that answers as it is told, and keeps every attempt.
-type phone struct {
-	mu       sync.Mutex
-	attempts []call
-	answer   func(n int, c call) error // of the nth attempt, from 0; nil: accepted
-	takes    time.Duration
-}
-
-type call struct {
-	owner, key string
-	event      signalbox.PageEvent
-	body       signalbox.PageBody
-	at         time.Time
-	err        error
-}
-
-// Page implements kind.Pager.
-func (p *phone) Page(ctx context.Context, spec json.RawMessage, key string, event signalbox.PageEvent, body signalbox.PageBody) error {
-	p.mu.Lock()
-	takes := p.takes
-	p.mu.Unlock()
-	if takes > 0 {
-		select {
-		case <-time.After(takes):
-		case <-ctx.Done():
-			return ctx.Err()
+// restore gives the trackers what the store knew; false: it is not known yet.
+func (w *world) restore(ctx context.Context, e *engine.Engine) bool {
+	r, err := e.Restore(ctx)
+	if err != nil {
+		return false
+	}
+	for d := range w.ill {
+		var open []signalbox.Reading
+		for _, o := range r.Open {
+			if o.Detector == d {
+				open = append(open, o)
+			}
 		}
+		tr := w.tracker(d)
+		w.mu.Lock()
+		tr.Restore(open, r.Good[d])
+		w.mu.Unlock()
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	c := call{owner: strings.Trim(string(spec), `"`), key: key, event: event, body: body, at: time.Now()}
-	if p.answer != nil {
-		c.err = p.answer(len(p.attempts), c)
-	}
-	p.attempts = append(p.attempts, c)
-	return c.err
-}
-
-// accepted returns the events that it took.
-func (p *phone) accepted() []call {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var out []call
-	for _, c := range p.attempts {
-		if c.err == nil {
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
-func (p *phone) log() string {
-	var events []string
-	for _, c := range p.accepted() {
-		events = append(events, string(c.event))
-	}
-	return strings.Join(events, " ")
-}
-
-// newPhone puts a phone in the place of the world's pager.
-func newPhone(w *world) *phone {
-	p := &phone{}
-	w.set.Pager = p
-	for name, step := range w.set.Owners {
-		step.Spec = json.RawMessage(`"` + name + `"`)
-		w.set.Owners[name] = step
-	}
-	return p
+	return true
 }

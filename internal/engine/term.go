@@ -113,6 +113,7 @@ func (l *loop) begin(a *authority, state *signalbox.State) {
 	l.last, l.retry = map[signalbox.IncidentID]*signalbox.Decision{}, map[string]retry{}
 	l.e.term.Store(a)
 	l.e.metrics.leading.Set(1)
+	l.e.metrics.loopDone("lead", l.now())
 	l.e.o.Log.Info("term began", "incidents", len(state.Incidents), "actions", len(state.Actions))
 	l.offerRestored()
 	if l.warmBy.IsZero() {

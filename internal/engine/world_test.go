@@ -18,6 +18,7 @@ import (
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/engine"
 	"github.com/signalbox/signalbox/internal/journal"
+	"github.com/signalbox/signalbox/internal/store"
 	"github.com/signalbox/signalbox/internal/store/mem"
 	"github.com/signalbox/signalbox/internal/track"
 	"github.com/signalbox/signalbox/policy"
@@ -34,9 +35,10 @@ type world struct {
 	set     *engine.Set
 	kill    string
 	archive string
-	line    *line         // to the store, of the process that runs
-	timing  engine.Timing // of the next start
-	quiet   bool          // nothing is logged
+	line    *line                                                          // to the store, of the process that runs
+	timing  engine.Timing                                                  // of the next start
+	quiet   bool                                                           // nothing is logged
+	commit  func(ctx context.Context, t store.Txn) (store.Revision, error) // of the next process, in the place of the store's
 	// oracle says what is wrong with a request that reached the switch.
 	oracle func(a *signalbox.Action) []string
 
@@ -117,19 +119,19 @@ func (w *world) start() {
 	if w.quiet {
 		log = slog.New(slog.DiscardHandler)
 	}
-	w.line = &line{Store: w.store}
-	j, err := journal.Open(w.t.Context(), w.line, journal.Options{Now: time.Now, Log: log, Dir: w.archive})
+	way := &line{Store: w.store, commit: w.commit}
+	j, err := journal.Open(w.t.Context(), way, journal.Options{Now: time.Now, Log: log, Dir: w.archive})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	e := engine.New(engine.Options{
-		Store: w.line, Journal: j, Replica: "test", Now: time.Now, KillFile: w.kill, Log: log, Registerer: prometheus.NewRegistry(),
+		Store: way, Journal: j, Replica: "test", Now: time.Now, KillFile: w.kill, Log: log, Registerer: prometheus.NewRegistry(),
 		Timing: w.timing,
 	}, w.set)
 	ctx, stop := context.WithCancel(context.WithoutCancel(w.t.Context()))
 	ended := make(chan struct{})
 	w.mu.Lock()
-	w.engine, w.stop, w.ended, w.trackers = e, stop, ended, map[string]*track.Tracker{}
+	w.engine, w.stop, w.ended, w.line, w.trackers = e, stop, ended, way, map[string]*track.Tracker{}
 	w.mu.Unlock()
 	go func() {
 		defer close(ended)
@@ -139,16 +141,8 @@ func (w *world) start() {
 	}()
 	within, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	if r, err := e.Restore(within); err == nil {
-		for d := range w.ill {
-			var open []signalbox.Reading
-			for _, o := range r.Open {
-				if o.Detector == d {
-					open = append(open, o)
-				}
-			}
-			w.tracker(d).Restore(open, r.Good[d])
-		}
+	if !w.restore(within, e) {
+		go w.restore(ctx, e) // the store may come later
 	}
 	go w.poll(ctx)
 }

@@ -102,6 +102,7 @@ func (l *loop) tryCommit(w *write) error {
 		l.e.metrics.loopFailed("commit")
 		return err
 	}
+	l.e.metrics.loopDone("commit", l.now())
 	return l.took(w, recs, rev)
 }
 

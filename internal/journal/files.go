@@ -84,7 +84,7 @@ func lines(dir string, first uint64) iter.Seq2[line, error] {
 			yield(line{}, err)
 			return
 		}
-		defer f.Close() //nolint:errcheck // only read
+		defer f.Close()
 		r := bufio.NewReaderSize(f, 64<<10)
 		var long []byte
 		for seq := first; ; seq++ {

@@ -25,7 +25,7 @@ func TestStateIsOne(t *testing.T) {
 	runs := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		s := mem.New()
-		defer s.Close() //nolint:errcheck // in memory
+		defer s.Close()
 		runs++
 		j := open(rt, s, fmt.Sprintf("%s/%d", root, runs))
 		kept := signalbox.NewState()
@@ -161,7 +161,7 @@ func TestWriteRefuses(t *testing.T) {
 	big := incident(1)
 	big.Reading.Summary = strings.Repeat("x", store.MaxBytes)
 	nan := journal.Record{Kind: journal.Decision, Data: math.NaN()}
-	var many, conds = []journal.Change{}, []store.Cond{}
+	many, conds := []journal.Change{}, []store.Cond{}
 	for i := range store.MaxOps {
 		many = append(many, journal.PutIncident(incident(i)))
 		conds = append(conds, store.Cond{Key: fmt.Sprint("k", i)})

@@ -57,11 +57,25 @@ type unitScale struct {
 
 // The longest suffix that fits is taken.
 var unitScales = []unitScale{
-	{"KiB", signalbox.Bytes, 1 << 10}, {"MiB", signalbox.Bytes, 1 << 20}, {"GiB", signalbox.Bytes, 1 << 30}, {"TiB", signalbox.Bytes, 1 << 40},
-	{"kB", signalbox.Bytes, 1e3}, {"MB", signalbox.Bytes, 1e6}, {"GB", signalbox.Bytes, 1e9}, {"TB", signalbox.Bytes, 1e12},
-	{"ns", signalbox.Seconds, 1e-9}, {"us", signalbox.Seconds, 1e-6}, {"µs", signalbox.Seconds, 1e-6}, {"ms", signalbox.Seconds, 1e-3},
-	{"B", signalbox.Bytes, 1}, {"%", signalbox.Number, 0.01},
-	{"s", signalbox.Seconds, 1}, {"m", signalbox.Seconds, 60}, {"h", signalbox.Seconds, 3600}, {"d", signalbox.Seconds, 86400}, {"w", signalbox.Seconds, 7 * 86400},
+	{"KiB", signalbox.Bytes, 1 << 10},
+	{"MiB", signalbox.Bytes, 1 << 20},
+	{"GiB", signalbox.Bytes, 1 << 30},
+	{"TiB", signalbox.Bytes, 1 << 40},
+	{"kB", signalbox.Bytes, 1e3},
+	{"MB", signalbox.Bytes, 1e6},
+	{"GB", signalbox.Bytes, 1e9},
+	{"TB", signalbox.Bytes, 1e12},
+	{"ns", signalbox.Seconds, 1e-9},
+	{"us", signalbox.Seconds, 1e-6},
+	{"µs", signalbox.Seconds, 1e-6},
+	{"ms", signalbox.Seconds, 1e-3},
+	{"B", signalbox.Bytes, 1},
+	{"%", signalbox.Number, 0.01},
+	{"s", signalbox.Seconds, 1},
+	{"m", signalbox.Seconds, 60},
+	{"h", signalbox.Seconds, 3600},
+	{"d", signalbox.Seconds, 86400},
+	{"w", signalbox.Seconds, 7 * 86400},
 }
 
 // UnmarshalText reads a quantity.

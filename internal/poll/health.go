@@ -153,7 +153,7 @@ func (p *Poller) tellSource(s *source) {
 	r := Round{Detector: reading.Detector, At: at, Readings: []signalbox.Reading{reading}, Good: reading.Condition != signalbox.Unknown}
 	if edge {
 		r.Edges = r.Readings
-		p.o.Log.Warn("source is "+reading.Condition.String(), "source", s.name, "says", reading.Summary)
+		p.o.Log.Warn("source changed", "source", s.name, "condition", reading.Condition.String(), "says", reading.Summary)
 	}
 	p.metrics.unknown(s.name, reading.Condition == signalbox.Breached)
 	p.o.Emit(r)

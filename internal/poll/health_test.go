@@ -27,15 +27,15 @@ func TestOneReadingForTheSource(t *testing.T) {
 		}
 		b.Set(ds)
 		stop := b.run(t)
-		time.Sleep(4 * interval)
+		elapse(4 * interval)
 		m.set(0, refuse)
-		time.Sleep(4 * time.Minute)
+		elapse(4 * time.Minute)
 		if got := b.log.edges("source/metrics"); got != "" {
 			t.Fatalf("edges %q before the bound", got)
 		}
-		time.Sleep(20 * time.Minute)
+		elapse(20 * time.Minute)
 		m.set(0, nil)
-		time.Sleep(2 * interval)
+		elapse(2 * interval)
 		stop()
 		if got := b.log.edges("source/metrics"); got != "bc" {
 			t.Fatalf("edges %q, want one breach and its end", got)
@@ -72,22 +72,22 @@ func TestOneDetectorAlone(t *testing.T) {
 		b.Set([]Detector{detector("one", "x", well), lone})
 		stop := b.run(t)
 		for range 5 {
-			time.Sleep(50 * time.Second)
+			elapse(50 * time.Second)
 			ill.set(0, nil)
-			time.Sleep(2 * interval)
+			elapse(2 * interval)
 			ill.set(0, refuse)
 		}
 		if got := b.log.edges("source/metrics"); got != "" {
 			t.Errorf("edges %q, though it was never unknown for a minute", got)
 		}
-		time.Sleep(2 * time.Minute)
+		elapse(2 * time.Minute)
 		rounds := b.log.of("source/metrics")
 		last := rounds[len(rounds)-1].Readings[0]
 		if last.Condition != signalbox.Breached || !strings.Contains(last.Summary, "1 of 2 detectors unknown for too long (gone)") {
 			t.Errorf("got %+v", last)
 		}
 		b.Set([]Detector{detector("one", "x", well)})
-		time.Sleep(2 * interval)
+		elapse(2 * interval)
 		stop()
 		if got := b.log.edges("source/metrics"); got != "bc" {
 			t.Errorf("edges %q, want an end when the detector is no longer configured", got)
@@ -107,7 +107,7 @@ func TestRestoredSourceStaysOpenUntilAllAreKnown(t *testing.T) {
 		if r := b.log.of("source/metrics"); len(r) != 1 || r[0].Readings[0].Condition != signalbox.Breached || len(r[0].Edges) != 0 {
 			t.Fatalf("got %+v, want it still open while one was not heard", r)
 		}
-		time.Sleep(tellEvery)
+		elapse(tellEvery)
 		ill.set(0, nil)
 		if b.AskNow(t.Context(), "two") != nil || b.log.edges("source/metrics") != "c" {
 			t.Errorf("edges %q, want c", b.log.edges("source/metrics"))
@@ -127,13 +127,13 @@ func TestSetKeepsWhatWasSeen(t *testing.T) {
 		}
 		b.Set([]Detector{same, other, leaves})
 		stop := b.run(t)
-		time.Sleep(3 * interval)
+		elapse(3 * interval)
 		changed := other
 		changed.Hash, changed.Timing = "another", track.Timing{}
 		b.Set([]Detector{same, changed})
-		time.Sleep(2 * interval)
+		elapse(2 * interval)
 		m.set(0, nil)
-		time.Sleep(3 * interval)
+		elapse(3 * interval)
 		stop()
 		if s, o, l := b.log.edges("same"), b.log.edges("other"), b.log.edges("leaves"); s != "bc" || o != "bc" || l != "b" {
 			t.Errorf("edges %q, %q and %q, want bc of both that stay, and b of the one that left", s, o, l)
@@ -147,7 +147,7 @@ func TestSetKeepsWhatWasSeen(t *testing.T) {
 func TestSetWhileARoundIsUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench()
-		m := &memory{before: func(context.Context) error { time.Sleep(time.Second); return nil }}
+		m := &memory{before: func(context.Context) error { elapse(time.Second); return nil }}
 		b.Set([]Detector{detector("one", "x", m)})
 		done := make(chan error, 1)
 		go func() { done <- b.AskNow(t.Context(), "one") }()
@@ -196,7 +196,7 @@ func TestSlowEmit(t *testing.T) {
 		emit := b.log.emit
 		b.Poller.o.Emit = func(r Round) {
 			if r.Detector == "slow" {
-				time.Sleep(2*interval + time.Second)
+				elapse(2*interval + time.Second)
 			}
 			emit(r)
 		}
@@ -204,7 +204,7 @@ func TestSlowEmit(t *testing.T) {
 		other.Source = "another"
 		b.Set([]Detector{detector("slow", "x", m), other})
 		stop := b.run(t)
-		time.Sleep(12*interval + time.Millisecond)
+		elapse(12*interval + time.Millisecond)
 		stop()
 		if n := len(b.log.of("other")); n != 12 {
 			t.Errorf("the other detector had %d rounds in 12 intervals", n)
@@ -225,7 +225,7 @@ func TestManyDetectorsNeedNoGoroutineEach(t *testing.T) {
 		before := runtime.NumGoroutine()
 		b.Set(ds)
 		stop := b.run(t)
-		time.Sleep(2*interval + time.Millisecond)
+		elapse(2*interval + time.Millisecond)
 		synctest.Wait()
 		if n := runtime.NumGoroutine() - before; n > 10 {
 			t.Errorf("%d goroutines wait for 10,000 detectors", n)

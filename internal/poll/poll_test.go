@@ -122,6 +122,9 @@ type bench struct {
 	registry *prometheus.Registry
 }
 
+// elapse lets the bubble's time go on.
+func elapse(d time.Duration) { <-time.After(d) }
+
 func newBench() *bench {
 	b := &bench{log: &log{}, registry: prometheus.NewRegistry()}
 	b.Poller = New(Options{Now: time.Now, Log: slog.New(slog.DiscardHandler), Registerer: b.registry, Emit: b.log.emit})
@@ -153,7 +156,7 @@ func TestAskedOnceAnInterval(t *testing.T) {
 		b, m := newBench(), &memory{}
 		b.Set([]Detector{detector("one", "x", m), detector("same", "x", m), detector("other", "y", m)})
 		stop := b.run(t)
-		time.Sleep(10*interval + time.Millisecond)
+		elapse(10*interval + time.Millisecond)
 		stop()
 		slices.Sort(m.asked)
 		if got := slices.Compact(slices.Clone(m.asked)); len(m.asked) != 20 || len(got) != 2 {
@@ -184,10 +187,10 @@ func TestRestartKeepsTheGrid(t *testing.T) {
 			b, m := newBench(), &memory{}
 			b.Set([]Detector{detector("one", "x", m)})
 			stop := b.run(t)
-			time.Sleep(interval)
+			elapse(interval)
 			stop()
 			phases = append(phases, time.Duration(b.log.of("one")[0].At.UnixNano())%interval)
-			time.Sleep(4 * time.Second)
+			elapse(4 * time.Second)
 		}
 		if phases[0] != phases[1] || phases[1] != phases[2] {
 			t.Errorf("phases %v", phases)
@@ -213,7 +216,7 @@ func TestSlowSourceDelaysOnlyItsOwn(t *testing.T) {
 				d.Source = "slow"
 				b.Set([]Detector{d, detector("quick", "x", quick)})
 				stop := b.run(t)
-				time.Sleep(20*interval + time.Millisecond)
+				elapse(20*interval + time.Millisecond)
 				stop()
 				close(release)
 				synctest.Wait()
@@ -237,7 +240,7 @@ func TestHangingCallsAreBounded(t *testing.T) {
 		b := newBench()
 		b.Set([]Detector{detector("one", "x", m), detector("two", "y", m)})
 		stop := b.run(t)
-		time.Sleep(100 * interval)
+		elapse(100 * interval)
 		stop()
 		m.mu.Lock()
 		calls := len(m.times)
@@ -290,9 +293,9 @@ func TestEdgesAndRestore(t *testing.T) {
 		well := time.Now().Add(-time.Minute)
 		b.Restore(nil, map[string]time.Time{"one": well})
 		stop := b.run(t)
-		time.Sleep(5 * interval)
+		elapse(5 * interval)
 		m.set(0, nil)
-		time.Sleep(interval)
+		elapse(interval)
 		stop()
 		if got := b.log.edges("one"); got != "bc" {
 			t.Fatalf("edges %q, want bc", got)
@@ -331,7 +334,7 @@ func TestOlderRoundIsDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, m := newBench(), &memory{}
 		b.Set([]Detector{detector("one", "x", m)})
-		m.set(1, func(context.Context) error { time.Sleep(5 * time.Second); return nil })
+		m.set(1, func(context.Context) error { elapse(5 * time.Second); return nil })
 		slow := make(chan error, 1)
 		go func() { slow <- b.AskNow(t.Context(), "one") }()
 		synctest.Wait()

@@ -41,7 +41,7 @@ func (n *narrator) tell(who, text string) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	fmt.Fprintf(n.out, "%s  %-8s  %s\n", n.now().Local().Format(time.TimeOnly), who, text) //nolint:errcheck // nobody to tell
+	fmt.Fprintf(n.out, "%s  %-8s  %s\n", n.now().Local().Format(time.TimeOnly), who, text)
 }
 
 // plain makes one line of text that is safe on a terminal.

@@ -191,7 +191,7 @@ func respond(w http.ResponseWriter, code int, v any) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
-	w.Write(append(body, '\n')) //nolint:errcheck // the client has gone
+	w.Write(append(body, '\n'))
 }
 
 // valueOf gives the engine's result the JSON form of prometheus/common/model,

@@ -24,9 +24,9 @@ func (c *Company) routes() http.Handler {
 	mux.HandleFunc("/heartbeat", c.pulse.beat)
 	mux.HandleFunc("POST /breaks/{scene}", c.breakScene)
 	for _, path := range []string{"/-/healthy", "/-/ready"} {
-		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "OK") }) //nolint:errcheck // the client has gone
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "OK") })
 	}
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, index) }) //nolint:errcheck // the client has gone
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, index) })
 	return mux
 }
 

@@ -110,10 +110,9 @@ func (s *series) count(c signalbox.Condition, span time.Duration, at, good time.
 	case signalbox.Unknown:
 		return
 	case signalbox.Breached:
-		switch {
-		case s.known == signalbox.Breached:
+		if s.known == signalbox.Breached {
 			s.held += span
-		default:
+		} else {
 			s.held = 0
 			if !s.open {
 				s.onset, s.well = at, s.clearAt

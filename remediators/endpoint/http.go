@@ -188,12 +188,12 @@ func (h *httpSetting) send(ctx context.Context, method, ifMatch string, body []b
 func (h *httpSetting) explain(method string, resp *http.Response) error {
 	code := resp.StatusCode
 	text := fmt.Errorf("%s: %s was answered %d %s", h.target(), strings.ToLower(method), code, http.StatusText(code))
-	switch {
-	case code == http.StatusUnauthorized, code == http.StatusForbidden:
+	switch code {
+	case http.StatusUnauthorized, http.StatusForbidden:
 		return &signalbox.Failure{Reason: "the daemon's credentials are not accepted, or may not do this", Err: text}
-	case code == http.StatusNotFound, code == http.StatusGone:
+	case http.StatusNotFound, http.StatusGone:
 		return &signalbox.Failure{Reason: "the setting is not there", Err: text}
-	case code == http.StatusMovedPermanently, code == http.StatusFound, code == http.StatusTemporaryRedirect, code == http.StatusPermanentRedirect:
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 		return &signalbox.Failure{Reason: "the setting has moved, and redirects are not followed: give its own URL", Err: text}
 	}
 	waited := later(retryAfter(resp.Header.Get("Retry-After")), text)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -29,6 +30,11 @@ var binary, ctl string
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
+	flag.Parse()
+	if testing.Short() {
+		fmt.Println("the acceptance stories are left out by -short")
+		return 0
+	}
 	dir, err := os.MkdirTemp("", "signalbox-acceptance-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -1,6 +1,7 @@
 package acceptance
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -191,14 +192,15 @@ func TestKillFileBetweenTwoSteps(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.eventually("the page that tells what is thrown", func() error {
-		for _, inc := range b.pages("remediates nothing") {
-			text := fmt.Sprint(inc.Events[0].Payload.Details)
-			if strings.Contains(text, "read-endpoint is at b") && strings.Contains(text, "kubectl") {
-				return nil
-			}
+		pages := b.pages("remediates nothing")
+		if len(pages) == 0 {
+			return errors.New("no such page")
+		}
+		text := fmt.Sprint(pages[0].Events[0].Payload.Details)
+		if !strings.Contains(text, "read-endpoint is at b") || !strings.Contains(text, "kubectl") {
 			return fmt.Errorf("the page says %s", text)
 		}
-		return fmt.Errorf("no such page")
+		return nil
 	})
 	b.steadily(12*time.Second, "the second step waits", p.wrote(replicaB))
 	out := b.must("status")

@@ -175,16 +175,6 @@ const failover = `
     guards: {cooldown: 1s, budget: [1000/day]}
 `
 
-// endpoint is the position that the readers have now.
-func (p *production) endpoint() string {
-	p.t.Helper()
-	cm, err := p.kube.Client(servers.Admin).CoreV1().ConfigMaps("core").Get(p.t.Context(), "core-env", metav1.GetOptions{})
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return cm.Data[endpointKey]
-}
-
 // effects are the values that the daemon wrote to the endpoint, oldest first,
 // as the API server's audit log has them: changes of the fence alone are none.
 func (p *production) effects() []string {

@@ -93,11 +93,18 @@ func TestStoreIsKilledDuringABreach(t *testing.T) {
 	b.eventually("the breach to be paged straight", b.pagedOnce("db/eu", backendKey, "triggered"))
 	b.eventually("the refused alert to be paged straight", b.pagedOnce("TestKilled", backendKey, "triggered"))
 	b.lives()
+	if out, code := b.operate("ready"); code != 1 {
+		t.Errorf("signalboxctl ready without a store: got exit code %d, want 1: %s", code, out)
+	}
+	if out := b.must("status"); !strings.Contains(out, "does NOT lead") {
+		t.Errorf("signalboxctl status must tell that there is no store:\n%s", out)
+	}
 	if err := p.wrote()(); err != nil {
 		t.Fatalf("without a store nothing is thrown: %v", err)
 	}
 	stop()
 	b.ready()
+	b.must("ready")
 	b.eventually("the endpoint to be flipped", p.wrote(replicaB))
 	b.answersPost(http.StatusOK, "firing", "TestKilled", began)
 	p.reads(0.01)

@@ -62,7 +62,7 @@ func (r *relay) line(line string) {
 		level = min(level, slog.LevelDebug)
 	}
 	r.remember(level, msg, attrs)
-	r.log.LogAttrs(context.Background(), level, msg, append(attrs, slog.String("component", "store-member"))...)
+	r.log.LogAttrs(context.Background(), level, msg, append(attrs, slog.String("component", "store-member"))...) //nolint:sloglint // the member's own words
 }
 
 // remember keeps the gravest line, and of equals the last.

@@ -1,0 +1,169 @@
+package app
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/signalbox/signalbox/detectors"
+	"github.com/signalbox/signalbox/internal/config"
+	"github.com/signalbox/signalbox/internal/sandbox"
+	"github.com/signalbox/signalbox/remediators"
+)
+
+const root = "../.."
+
+// Each kind of the tables has its page, and each page its kind.
+func TestEachKindHasAPage(t *testing.T) {
+	tables := map[string][]string{}
+	for _, k := range detectors.Kinds() {
+		tables["detectors"] = append(tables["detectors"], k.Name)
+	}
+	for _, k := range remediators.Kinds() {
+		tables["remediators"] = append(tables["remediators"], k.Name)
+	}
+	for folder, kinds := range tables {
+		pages, err := filepath.Glob(filepath.Join(root, "docs", folder, "*.md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, page := range pages {
+			names = append(names, strings.TrimSuffix(filepath.Base(page), ".md"))
+		}
+		slices.Sort(kinds)
+		if !slices.Equal(kinds, names) {
+			t.Errorf("docs/%s: got pages for %q, want %q", folder, names, kinds)
+		}
+	}
+	for _, k := range remediators.Connections() {
+		if !strings.Contains(allDocs(t), "kind: "+k.Name) {
+			t.Errorf("no page shows a source of kind %s", k.Name)
+		}
+	}
+}
+
+func markdown(t *testing.T) []string {
+	t.Helper()
+	files := []string{filepath.Join(root, "README.md")}
+	for _, folder := range []string{"docs", "deploy"} {
+		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, _ fs.DirEntry, err error) error {
+			if strings.HasSuffix(path, ".md") {
+				files = append(files, path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return files
+}
+
+func allDocs(t *testing.T) string {
+	t.Helper()
+	var all strings.Builder
+	for _, file := range markdown(t) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(text)
+	}
+	return all.String()
+}
+
+var (
+	example = regexp.MustCompile("(?s)```yaml\n(.*?)```")
+	// ours is a top-level key that only our own configuration has; what others
+	// read (a Role, Alertmanager's own file) is not checked here.
+	ours = regexp.MustCompile(`(?m)^(default_owner|owners|sources|detectors|switches|policies|guards|heartbeat|tracing):`)
+)
+
+// What can be copied works: each example of a configuration loads with the
+// kinds of this version. A fragment is joined with what it leaves out.
+func TestExamplesLoad(t *testing.T) {
+	loaded := 0
+	for _, file := range markdown(t) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range example.FindAllStringSubmatch(string(text), -1) {
+			if !ours.MatchString(m[1]) {
+				continue
+			}
+			loaded++
+			dir := t.TempDir()
+			for name, part := range map[string]string{"example.yaml": m[1], "rest.yaml": rest(t, m[1])} {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(part), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := config.Load(dir, Kinds(), config.Options{SecretsElsewhere: true}); err != nil {
+				t.Errorf("%s:\n%s\n%v", file, m[1], err)
+			}
+		}
+	}
+	if loaded < 6 {
+		t.Errorf("only %d examples were found", loaded)
+	}
+}
+
+// rest is what an example leaves out: owners, and the source and the detectors
+// that its switches and policies name.
+func rest(t *testing.T, text string) string {
+	t.Helper()
+	var has struct {
+		Default   string         `yaml:"default_owner"`
+		Owners    map[string]any `yaml:"owners"`
+		Sources   map[string]any `yaml:"sources"`
+		Detectors []struct{ Name string }
+	}
+	if err := yaml.Unmarshal([]byte(text), &has); err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	if has.Default == "" {
+		b.WriteString("default_owner: devops\n")
+	}
+	if has.Owners == nil {
+		b.WriteString("owners:\n  devops: {primary: \"@sre-lead\", pagerduty: {primary_key_file: secrets/pd}}\n")
+	}
+	if has.Sources["metrics"] == nil {
+		b.WriteString("sources:\n  metrics: {kind: prometheus, url: \"http://127.0.0.1:9090\"}\n")
+	}
+	b.WriteString("detectors:\n")
+	for _, d := range []string{"replication-lag", "replica-lag"} {
+		if !slices.ContainsFunc(has.Detectors, func(x struct{ Name string }) bool { return x.Name == d }) {
+			b.WriteString("  - {name: " + d + ", source: metrics, query: lag_seconds, unit: s, subject: \"replica/{{replica}}\", breach: {above: 1s}, clear: {below: 500ms}}\n")
+		}
+	}
+	return b.String()
+}
+
+// The configuration of `make run` is checked as a user's own would be.
+func TestSandboxConfigurationIsRight(t *testing.T) {
+	company, err := sandbox.New(sandbox.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = company.Close() })
+	dir := t.TempDir()
+	if err := company.WriteConfig(dir); err != nil {
+		t.Fatal(err)
+	}
+	said, err := Check(dir)
+	if err != nil || !strings.Contains(said, "5 detectors, 2 switches, 2 policies") {
+		t.Errorf("got %q, %v", said, err)
+	}
+	if _, err := Check(filepath.Join(dir, "missing")); err == nil {
+		t.Error("a configuration that is not there must be an error")
+	}
+}
