@@ -13,6 +13,7 @@ import (
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/engine"
+	"github.com/signalbox/signalbox/internal/journal"
 	"github.com/signalbox/signalbox/internal/store"
 )
 
@@ -91,6 +92,39 @@ func TestReloadWithoutThePolicyWhileThrownStillTakesBack(t *testing.T) {
 			t.Errorf("open: %+v", open)
 		}
 		w.audit(p)
+	})
+}
+
+// A breach that was durable and no incident yet when the process was killed is
+// one afterwards, and ends: it was well again before anybody looked.
+func TestBreachInTheInboxOfAKilledProcessEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.commit = func(ctx context.Context, txn store.Txn) (store.Revision, error) {
+			for _, p := range txn.Puts {
+				if strings.HasPrefix(p.Key, signalbox.IncidentPrefix) {
+					return 0, store.ErrUnavailable
+				}
+			}
+			return w.store.Commit(ctx, txn)
+		}
+		w.start()
+		w.after(20 * time.Second)
+		w.make(readsLag, "db/eu", 5)
+		w.after(6 * time.Second)
+		w.die()
+		w.make(readsLag, "db/eu", 0)
+		w.commit = nil
+		w.start()
+		w.after(5 * time.Minute)
+		kinds := map[journal.Kind]int{}
+		for _, e := range w.entries() {
+			kinds[e.Kind]++
+		}
+		if kinds[journal.IncidentOpened] != 1 || kinds[journal.IncidentClosed] != 1 {
+			t.Errorf("opened %d, closed %d incidents, want 1 and 1: %+v", kinds[journal.IncidentOpened], kinds[journal.IncidentClosed], w.status().Incidents)
+		}
+		w.audit(nil)
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
@@ -115,13 +116,15 @@ func (l *loop) begin(a *authority, state *signalbox.State) {
 	l.e.metrics.leading.Set(1)
 	l.e.metrics.loopDone("lead", l.now())
 	l.e.o.Log.Info("term began", "incidents", len(state.Incidents), "actions", len(state.Actions))
-	l.offerRestored()
+	l.recall()
 	if l.warmBy.IsZero() {
 		l.warmBy = l.now().Add(l.e.timing.WarmUp)
 	}
 	// A store that can be read but not written is no store: a term counts once
 	// something was written.
-	for _, step := range []func(){func() { l.beat(l.now()) }, l.reconfigured, l.storeBack, l.unpack, l.killPage, l.resume} {
+	for _, step := range []func(){
+		func() { l.beat(l.now()) }, l.reconfigured, l.storeBack, l.unpack, l.consume, l.offerRestored, l.killPage, l.resume,
+	} {
 		if step(); l.auth != a {
 			return // the store failed in between: the term is over already
 		}
@@ -167,27 +170,28 @@ func (l *loop) fail(err error) {
 	l.end(a, err)
 }
 
+// recall takes in when each detector's last good round was, whoever beat last.
+func (l *loop) recall() {
+	for _, b := range l.state.Beats {
+		for d, at := range b.Good {
+			if at.After(l.good[d]) {
+				l.good[d] = at
+			}
+		}
+	}
+}
+
+// offerRestored tells what is open, to those who look for its end. The inbox
+// is consumed by then: a breach in it is open too.
 func (l *loop) offerRestored() {
-	r := Restored{Good: map[string]time.Time{}}
+	r := Restored{Good: maps.Clone(l.good)}
 	for _, inc := range l.state.Incidents {
 		if !inc.Closed() {
 			r.Open = append(r.Open, inc.Reading)
 		}
 	}
-	for _, b := range l.state.Beats {
-		for d, at := range b.Good {
-			if at.After(r.Good[d]) {
-				r.Good[d] = at
-			}
-		}
-	}
 	select {
 	case l.e.restore <- r:
 	default:
-	}
-	for d, at := range r.Good {
-		if at.After(l.good[d]) {
-			l.good[d] = at
-		}
 	}
 }
