@@ -37,15 +37,19 @@ const KillFileKey Key = "fact/killfile"
 // Put takes a reading in, unless the one that it has is newer, and returns the
 // key that changed.
 func (f *Facts) Put(r *Reading) Key {
+	if old := f.Reading(r.Detector, r.Series, r.Episode); old != nil && old.At.After(r.At) {
+		return ReadingKey(r.Detector, r.Subject)
+	}
+	return f.Replace(r)
+}
+
+// Replace takes a reading in, whatever its time: of a round of polling, which
+// come in order also when the clock went back.
+func (f *Facts) Replace(r *Reading) Key {
 	k := ReadingKey(r.Detector, r.Subject)
 	series := r.Series + "\x00" + r.Episode
-	if old := f.readings[r.Detector][series]; old != nil {
-		if old.At.After(r.At) {
-			return k
-		}
-		if old.Subject != r.Subject {
-			f.drop(old, series)
-		}
+	if old := f.readings[r.Detector][series]; old != nil && old.Subject != r.Subject {
+		f.drop(old, series)
 	}
 	if f.readings[r.Detector] == nil {
 		f.readings[r.Detector] = map[string]*Reading{}

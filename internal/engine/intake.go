@@ -36,7 +36,7 @@ func (l *loop) present(detector string, readings []signalbox.Reading) {
 	there := make(map[string]bool, len(readings))
 	for i := range readings {
 		there[readings[i].Series] = true
-		l.touch(l.facts.Put(&readings[i]))
+		l.touch(l.facts.Replace(&readings[i]))
 	}
 	for _, k := range l.facts.Keep(detector, there) {
 		l.touch(k)

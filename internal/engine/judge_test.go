@@ -89,8 +89,8 @@ func (s *story) judgeThrows(say func(string, ...any)) {
 		say("%d throws, the budget is %d", len(forward), most)
 	}
 	for i := 1; i < len(forward); i++ {
-		if gap := forward[i].Sub(forward[i-1]); gap < flipPolicy().Cooldown {
-			say("throws %d and %d are %s apart, the cooldown is %s", i-1, i, gap, flipPolicy().Cooldown)
+		if gap := forward[i].Sub(forward[i-1]); gap < rest {
+			say("throws %d and %d are %s apart, the cooldown is %s", i-1, i, gap, rest)
 		}
 	}
 }

@@ -85,11 +85,15 @@ type story struct {
 	wrong     []string
 }
 
-// most is the budget of the story's policy.
-const most = 3
+// The budget and the cooldown of the story's policy.
+const (
+	most = 3
+	rest = 15 * time.Minute
+)
 
 func newStory(t *testing.T, class signalbox.Class) *story {
 	pol := flipPolicy()
+	pol.Cooldown, pol.AfterHealthy = rest, 30*time.Second
 	pol.Budget = []policy.Rate{{N: most, Per: 24 * time.Hour}}
 	w := newWorld(t, pol)
 	w.quiet = true
@@ -317,9 +321,9 @@ func drawEvents(t *rapid.T) []event {
 			rapid.SampledFrom([]time.Duration{0, 2 * time.Second, 5 * time.Second, 6 * time.Second, 10 * time.Second, 20 * time.Second, time.Minute, 3 * time.Minute}).Draw(t, "then"),
 		}
 	})
-	first, rest := one.Draw(t, "first"), rapid.SliceOfN(one, 2, 22).Draw(t, "rest")
+	first, more := one.Draw(t, "first"), rapid.SliceOfN(one, 2, 22).Draw(t, "more")
 	first.then = 0
-	return append([]event{first, {"breach", 6 * time.Second}}, rest...)
+	return append([]event{first, {"breach", 6 * time.Second}}, more...)
 }
 
 func TestWhateverHappensTheInvariantsHoldAndAllDrains(t *testing.T) {

@@ -153,7 +153,10 @@ func (l *loop) end(a *authority, cause error) {
 	l.e.o.Log.Warn("between terms: nothing is started", "cause", cause)
 	l.auth = nil
 	if l.goneSince.IsZero() {
-		l.goneSince, l.wasState = l.now(), l.state
+		l.goneSince = l.now()
+	}
+	if l.wasState == nil {
+		l.wasState = l.state
 	}
 	l.state = signalbox.NewState()
 	l.confirmed = map[signalbox.IncidentID]confirmation{}

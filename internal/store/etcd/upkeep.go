@@ -28,6 +28,11 @@ func (e *Embedded) upkeep(ctx context.Context, client *clientv3.Client) {
 	defer tick.Stop()
 	var compactAt, defragAt time.Duration // on bootTime: not before
 	compactAt = bootTime() + e.opt.CompactEvery
+	var room struct { // the last try to make room
+		rev   store.Revision
+		again time.Duration
+		err   error
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -38,7 +43,12 @@ func (e *Embedded) upkeep(ctx context.Context, client *clientv3.Client) {
 		switch now, s := bootTime(), e.Status(); {
 		case err != nil:
 		case s.NoSpace:
-			err = e.makeRoom(ctx, client)
+			// Without a new revision there is nothing new to forget.
+			if s.Revision > room.rev || now >= room.again {
+				room.rev, room.again = s.Revision, now+defragEvery
+				room.err = e.makeRoom(ctx, client)
+			}
+			err = room.err
 		case now >= compactAt:
 			compactAt = now + e.opt.CompactEvery
 			err = e.compact(ctx, s.Revision-store.Revision(e.opt.Keep))
@@ -134,16 +144,15 @@ func (e *Embedded) makeRoom(ctx context.Context, client *clientv3.Client) error 
 	if err := e.compact(ctx, e.Status().Revision); err != nil {
 		return err
 	}
-	if err := e.look(ctx, client); err != nil {
-		return err
-	}
-	if s := e.Status(); s.DBInUse >= s.Quota/10*9 {
-		return fmt.Errorf("no space: %d bytes are in use of a quota of %d: delete, or raise the quota", s.DBInUse, s.Quota)
-	}
+	// What a compaction frees counts as free with the next write only, and
+	// writes are refused: a file that is written anew tells what is in use.
 	if err := e.defrag(ctx, client); err != nil {
 		return err
 	}
 	s := e.Status()
+	if s.DBInUse >= s.Quota/10*9 {
+		return fmt.Errorf("no space: %d bytes are in use of a quota of %d: delete, or raise the quota", s.DBInUse, s.Quota)
+	}
 	_, err := client.AlarmDisarm(ctx, &clientv3.AlarmMember{MemberID: s.MemberID, Alarm: pb.AlarmType_NOSPACE})
 	if err != nil {
 		return fmt.Errorf("disarm the alarm: %w", err)
