@@ -123,7 +123,9 @@ func (s *story) mayBeSent(a *signalbox.Action) []string {
 	}
 	// An action of class B in doubt may have been sent already: it is sent again
 	// under its key, so that it is known, also when the breach is over by then.
-	if _, again := s.claims[a.ID]; !again && a.Attempts == 1 && a.Undoes == "" {
+	// No other class is ever sent again.
+	resent := a.Forecast.Class == signalbox.ClassB && a.Attempts > 1
+	if _, again := s.claims[a.ID]; !again && !resent && a.Undoes == "" {
 		// What was asked again serves for a while: see confirmedFor.
 		const serves = 30 * time.Second
 		if d := since(&s.blindFrom); d > serves {
