@@ -161,11 +161,11 @@ func (b *box) floodUntilRefused() {
 func smallDisk(t *testing.T, size int) string {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("LOUD: not root, so no small tmpfs can be mounted: a full disk is NOT tested here")
+		untested(t, "a full disk: not root, so no small tmpfs can be mounted")
 	}
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", size)); err != nil {
-		t.Skipf("LOUD: mount: %v: a full disk is NOT tested here", err)
+		untested(t, "a full disk: mount: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
@@ -189,4 +189,14 @@ func fill(t *testing.T, path string) {
 	if !errors.Is(err, syscall.ENOSPC) {
 		t.Fatal(err)
 	}
+}
+
+// untested says that this machine can't run a test: loudly where a developer
+// sits, and as a failure in CI, which must not be the place where it is left out.
+func untested(t *testing.T, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("NOT TESTED, and CI must: "+format, args...)
+	}
+	t.Skipf("LOUD: NOT TESTED here: "+format, args...)
 }

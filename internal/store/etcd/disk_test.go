@@ -19,14 +19,14 @@ import (
 func smallDisk(t *testing.T, size int) string {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("LOUD: not root, so no small tmpfs can be mounted: a full disk is NOT tested here")
+		untested(t, "a full disk: not root, so no small tmpfs can be mounted")
 	}
 	dir := testDir(t)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", size)); err != nil {
-		t.Skipf("LOUD: mount: %v: a full disk is NOT tested here", err)
+		untested(t, "a full disk: mount: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
@@ -102,7 +102,7 @@ func writeUntilRefused(t *testing.T, e *etcd.Embedded) int {
 func TestSyncFails(t *testing.T) {
 	strace, err := exec.LookPath("strace")
 	if err != nil {
-		t.Skip("LOUD: no strace here: a failing fdatasync is NOT tested")
+		untested(t, "a failing fdatasync: no strace here")
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -214,4 +214,14 @@ func TestUpkeep(t *testing.T) {
 		t.Errorf("a watch from revision 1 = %+v", b)
 	}
 	wantValue(t, e, "same", value)
+}
+
+// untested says that this machine can't run a test: loudly where a developer
+// sits, and as a failure in CI, which must not be the place where it is left out.
+func untested(t *testing.T, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("NOT TESTED, and CI must: "+format, args...)
+	}
+	t.Skipf("LOUD: NOT TESTED here: "+format, args...)
 }
