@@ -1,0 +1,12 @@
+// Package httpclient is how the kinds reach other servers by HTTP: one set of
+// rules for the client settings that the configuration gives (Prometheus' own,
+// see https://prometheus.io/docs/prometheus/latest/configuration/configuration/#http_config),
+// and one client that is hard to harm.
+//
+//	Settings   settings.go  url, timeout and the client's settings, with their rules
+//	Client     client.go    bounded bodies, no credentials to another host, the server's clock
+//	Error      errors.go    what went wrong, without address, credentials or a foreign body
+//
+// A secret never stands in the configuration, but in a file that it names; an
+// answer is never trusted to end, to be JSON, or to be short.
+package httpclient
