@@ -72,6 +72,18 @@ type Plan struct {
 	Verify       Witness       `json:"verify,omitzero"`
 	AfterHealthy time.Duration `json:"after_healthy"` // how long before an undo all must have been well
 	Cooldown     time.Duration `json:"cooldown"`
+	// Needs is what must corroborate the breach; nil: nothing.
+	Needs *Corroboration `json:"needs,omitempty"`
+}
+
+// Corroboration is the independent evidence that a plan needs before it throws
+// anything.
+type Corroboration struct {
+	// Origins is the least number of independent origins that see the breach.
+	Origins int `json:"origins"`
+	// Witnesses are heard, beside the incident's own series. One without a
+	// subject is heard on the incident's.
+	Witnesses []Witness `json:"witnesses"`
 }
 
 // Hash identifies the plan by its content.

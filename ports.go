@@ -32,10 +32,29 @@ type Detector interface {
 	Judge(answers []Answer, was map[string]Reading, at time.Time) []Reading
 }
 
-// Watcher is a source that pushes over a connection of ours. It returns when
-// ctx ends or the connection is lost; Batch.Synced follows each relist.
+// Follower is a Detector that reads a stream, so that what it asks depends on
+// how far it has read: these are asked in place of Questions. good is the
+// moment of its last round in which everything was known, which outlives a
+// restart; zero: there was none.
+type Follower interface {
+	Detector
+	QuestionsSince(good time.Time) []Question
+}
+
+// Watcher is a Source that keeps its answers up to date by a connection of its
+// own, and answers Ask from memory.
 type Watcher interface {
-	Watch(ctx context.Context, emit func(Batch) error) error
+	Source
+	// Watch keeps the connection until ctx ends, and calls changed when the
+	// answer to some questions, or with none named to all, may be another.
+	// changed never blocks. Watch is called again when it returns early.
+	Watch(ctx context.Context, changed func(qs ...Question)) error
+}
+
+// Clock is a Source that can tell how its server's clock goes.
+type Clock interface {
+	// Skew is how far the server's clock is ahead of ours; false: not known.
+	Skew() (time.Duration, bool)
 }
 
 // Receiver is a source that posts to us. It does no I/O, so that it can be

@@ -85,9 +85,15 @@ type Reading struct {
 	EndedAt time.Time `json:"ended_at,omitzero"` // when the source says that the breach ended
 	// Since is when the condition was first seen without a break; it restarts
 	// with the daemon.
-	Since  time.Time `json:"since,omitzero"`
-	Origin string    `json:"origin,omitempty"` // datasource, scrape or exporter that it comes from
-	Reason string    `json:"reason,omitempty"` // why it is Unknown
+	Since time.Time `json:"since,omitzero"`
+	// Origin is who measured it, as far as that is declared or known: signals
+	// that differ in it are independent. Empty: not declared, and so taken as
+	// dependent on every other.
+	Origin string `json:"origin,omitempty"`
+	Reason string `json:"reason,omitempty"` // why it is Unknown
+	// Items are what it is about, one by one, in the order in which they were
+	// found since it began: ids out of logs. They only ever become more.
+	Items []string `json:"items,omitempty"`
 	// Confirmed says that it was read from the present state of the source,
 	// rather than delivered by it: a delivery may be late or doubled.
 	Confirmed bool `json:"confirmed,omitempty"`
@@ -125,6 +131,9 @@ func (f *Float) UnmarshalJSON(b []byte) error {
 type Question struct {
 	Source string // the source's name in the configuration
 	Query  string // in the source's own language
+	// From is where the range of a question about a stream begins, UTC; zero:
+	// it is about one moment.
+	From time.Time
 }
 
 // Sample is one value of one series.
@@ -132,6 +141,7 @@ type Sample struct {
 	Labels map[string]string
 	Value  float64
 	At     time.Time // the sample's own time, or the evaluation's where the source tells no other
+	Text   string    // of a stream: the line
 }
 
 // Answer is what a source said to one Question.

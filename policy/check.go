@@ -59,6 +59,22 @@ func (h *Handbook) check(p *Policy) (errs []error) {
 	if p.Autonomy != Auto && p.Autonomy != Shadow {
 		fail("autonomy must be shadow or auto, got %q", p.Autonomy)
 	}
+	if p.Needs < 0 {
+		fail("needs must not be negative, got %d", p.Needs)
+	}
+	heard := map[string]bool{}
+	for _, d := range p.On {
+		heard[d] = true
+	}
+	for i, w := range p.Witnesses {
+		if _, known := h.detectors[w.Detector]; !known {
+			fail("witnesses[%d] must name a detector, got %q", i, w.Detector)
+		}
+		heard[w.Detector] = true
+	}
+	if p.Needs > len(heard) {
+		fail("needs %d sources, and only %d detectors are heard", p.Needs, len(heard))
+	}
 	if len(p.On) == 0 {
 		fail("on must name at least one detector")
 	}

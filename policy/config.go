@@ -52,6 +52,11 @@ type Policy struct {
 	AfterHealthy time.Duration
 	Cooldown     time.Duration
 	Budget       []Rate
+	// Needs is how many independent origins must see the breach before
+	// anything is thrown; up to 1: its own series is enough. The detectors of
+	// On are heard on the incident's subject, and Witnesses beside them.
+	Needs     int
+	Witnesses []signalbox.Witness
 }
 
 // Config is what a Handbook is made of.

@@ -50,6 +50,7 @@ func forwardGuards() []guard {
 	return []guard{
 		{name: "autonomy", ask: guardAutonomy},
 		{name: "freshness", ask: guardFreshness},
+		{name: "needs", ask: guardNeeds},
 		{name: "onset", ask: guardOnset},
 		{name: attemptsGuard, ask: guardAttempts},
 		{name: "kill", ask: guardKill},

@@ -28,6 +28,7 @@ type rule struct {
 	Policy
 	hash      string
 	templated bool // a witness's subject names labels
+	needs     *signalbox.Corroboration
 	when      map[signalbox.Unit]*condition
 	ifs       []map[signalbox.Unit]*condition // by step
 }
@@ -107,6 +108,10 @@ func (h *Handbook) compile(compiler *compiler, r *rule) (errs []error) {
 	r.when = map[signalbox.Unit]*condition{}
 	r.ifs = make([]map[signalbox.Unit]*condition, len(r.Runbook))
 	r.templated = templated(r.Verify.Subject)
+	r.needs = needsOf(&r.Policy)
+	for _, w := range r.Witnesses {
+		r.templated = r.templated || templated(w.Subject)
+	}
 	for i, s := range r.Runbook {
 		r.ifs[i] = map[signalbox.Unit]*condition{}
 		for _, w := range s.Health {
@@ -208,6 +213,7 @@ func (h *Handbook) LongestWindow() time.Duration {
 func (p Policy) clone() Policy {
 	p.On = slices.Clone(p.On)
 	p.Budget = slices.Clone(p.Budget)
+	p.Witnesses = slices.Clone(p.Witnesses)
 	p.Runbook = slices.Clone(p.Runbook)
 	for i := range p.Runbook {
 		s := &p.Runbook[i]

@@ -95,6 +95,8 @@ func TestPolicyHash(t *testing.T) {
 		"AfterHealthy": func(p *Policy) { p.AfterHealthy++ },
 		"Cooldown":     func(p *Policy) { p.Cooldown++ },
 		"Budget":       func(p *Policy) { p.Budget[0].N++ },
+		"Needs":        func(p *Policy) { p.On, p.Needs = append(p.On, "replica-lag"), 2 },
+		"Witnesses":    func(p *Policy) { p.Witnesses = []signalbox.Witness{{Detector: "errors"}} },
 	}
 	was := hash(failover())
 	if was != hash(failover()) || was == "" {

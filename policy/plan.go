@@ -15,7 +15,7 @@ import (
 func (r *rule) plan(labels map[string]string) (*signalbox.Plan, error) {
 	p := &signalbox.Plan{
 		Policy: r.Name, PolicyHash: r.hash, Steps: r.Runbook, VerifyWithin: r.VerifyWithin,
-		Verify: r.Verify, AfterHealthy: r.AfterHealthy, Cooldown: r.Cooldown,
+		Verify: r.Verify, AfterHealthy: r.AfterHealthy, Cooldown: r.Cooldown, Needs: r.needs,
 	}
 	if !r.templated {
 		return p, nil
@@ -23,6 +23,9 @@ func (r *rule) plan(labels map[string]string) (*signalbox.Plan, error) {
 	var err error
 	if p.Verify.Subject, err = expand(r.Verify.Subject, labels); err != nil {
 		return nil, fmt.Errorf("verify: %w", err)
+	}
+	if p.Needs, err = corroboration(r.needs, labels); err != nil {
+		return nil, fmt.Errorf("needs: %w", err)
 	}
 	p.Steps = slices.Clone(r.Runbook)
 	for i := range p.Steps {
@@ -37,6 +40,24 @@ func (r *rule) plan(labels map[string]string) (*signalbox.Plan, error) {
 		}
 	}
 	return p, nil
+}
+
+// corroboration fills labels into the subjects of its witnesses.
+func corroboration(c *signalbox.Corroboration, labels map[string]string) (*signalbox.Corroboration, error) {
+	if c == nil {
+		return nil, nil
+	}
+	filled := *c
+	filled.Witnesses = slices.Clone(c.Witnesses)
+	for i := range filled.Witnesses {
+		w := &filled.Witnesses[i]
+		subject, err := expand(w.Subject, labels)
+		if err != nil {
+			return nil, fmt.Errorf("witness %s: %w", w.Detector, err)
+		}
+		w.Subject = subject
+	}
+	return &filled, nil
 }
 
 func templated(text string) bool { return strings.Contains(text, "{{") }

@@ -39,6 +39,11 @@ func (l *loop) ask(d *signalbox.Decision) {
 	for _, w := range step.Health {
 		detectors = append(detectors, w.Detector)
 	}
+	if d.Plan != nil && d.Plan.Needs != nil {
+		for _, w := range d.Plan.Needs.Witnesses {
+			detectors = append(detectors, w.Detector)
+		}
+	}
 	ctx, cancel := context.WithTimeout(l.auth.ctx, l.e.timing.Confirm)
 	go func() {
 		defer cancel()

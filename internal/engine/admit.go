@@ -99,8 +99,12 @@ func (l *loop) continued(w *write, id signalbox.IncidentID, r signalbox.Reading)
 		return // an alert's end stands until the source itself shows it present
 	}
 	l.touch(l.facts.Put(&r))
-	if old.Reading.Condition == r.Condition && old.Reading.Suppressed == r.Suppressed {
+	more := len(r.Items) > len(old.Reading.Items)
+	if old.Reading.Condition == r.Condition && old.Reading.Suppressed == r.Suppressed && !more {
 		return
+	}
+	if !more {
+		r.Items = old.Reading.Items // they only ever become more
 	}
 	inc := l.incident(w, id)
 	r.Owner = old.Reading.Owner

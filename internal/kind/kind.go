@@ -68,6 +68,9 @@ type Common struct {
 	Interval     time.Duration // between two rounds
 	UnknownAfter time.Duration // Unknown for longer is itself paged
 	Links        []signalbox.Link
+	// Origin is who measures, where the configuration declares it: it stands
+	// above what a kind knows by itself.
+	Origin string
 }
 
 // DetectorSettings is what the configuration says to one detector.

@@ -32,6 +32,10 @@ type source struct {
 	since   time.Time           // of condition
 	was     signalbox.Condition // told last
 	told    time.Time
+
+	clock     signalbox.Clock // nil: its clock can't be seen
+	skew      time.Duration   // of its clock, ahead of ours
+	skewSince time.Time       // since when it is too great; zero: it is not
 }
 
 // health is how one detector of a source is.
@@ -60,6 +64,11 @@ func (p *Poller) setSources(detectors []Detector) {
 		}
 		delete(old, name)
 		s.keep(ds)
+		s.clock = nil
+		for _, d := range ds {
+			s.clock, _ = d.Asks.(signalbox.Clock)
+			break
+		}
 		p.sources[name] = s
 		p.metrics.with(name)
 	}
@@ -156,7 +165,38 @@ func (p *Poller) tellSource(s *source) {
 		p.o.Log.Warn("source changed", "source", s.name, "condition", reading.Condition.String(), "says", reading.Summary)
 	}
 	p.metrics.unknown(s.name, reading.Condition == signalbox.Breached)
+	if s.clock != nil {
+		if skew, known := s.clock.Skew(); known {
+			p.metrics.skew.WithLabelValues(s.name).Set(skew.Seconds())
+		}
+	}
 	p.o.Emit(r)
+}
+
+// maxSkew is how far a source's clock may be from ours: beyond it the age of a
+// sample means nothing. It must have been so for skewFor, since an answer may
+// be late or come from a cache.
+const (
+	maxSkew = 10 * time.Second
+	skewFor = time.Minute
+)
+
+// measure reads the source's clock, and reports whether it is too far off.
+func (s *source) measure(at time.Time) (skewed bool) {
+	if s.clock == nil {
+		return false
+	}
+	skew, known := s.clock.Skew()
+	switch {
+	case !known:
+		return false
+	case skew.Abs() <= maxSkew:
+		s.skewSince = time.Time{}
+	case s.skewSince.IsZero():
+		s.skewSince = at
+	}
+	s.skew = skew
+	return !s.skewSince.IsZero() && at.Sub(s.skewSince) >= skewFor
 }
 
 // due reports whether the reading is to be told: it may have changed, or was
@@ -176,10 +216,14 @@ func (s *source) judge(at time.Time) (r signalbox.Reading, edge bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	lost, first := s.lost(at)
+	skewed := s.measure(at)
+	if skewed && (first.IsZero() || s.skewSince.Before(first)) {
+		first = s.skewSince
+	}
 	switch was := s.open; {
-	case !was && len(lost) > 0:
+	case !was && (len(lost) > 0 || skewed):
 		s.open, s.onset, edge = true, first, true
-	case was && s.settled():
+	case was && s.settled() && !skewed:
 		s.open, edge = false, true
 	}
 	r = signalbox.Reading{
@@ -190,6 +234,9 @@ func (s *source) judge(at time.Time) (r signalbox.Reading, edge bool) {
 	switch {
 	case s.open:
 		r.Condition, r.Summary = signalbox.Breached, s.summary(lost, at)
+		if skewed {
+			r.Summary = fmt.Sprintf("%s: its clock is %s off ours, at most %s is borne: the age of its samples can't be told", SourceDetector(s.name), s.skew.Round(time.Second), maxSkew)
+		}
 	case s.settled():
 		r.Condition, r.Summary = signalbox.Clear, r.Subject+": all of its detectors are known"
 	default:

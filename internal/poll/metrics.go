@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	signalbox "github.com/signalbox/signalbox"
 )
 
 // The results of a round.
@@ -20,6 +22,8 @@ type metrics struct {
 	questions *prometheus.CounterVec
 	seconds   *prometheus.HistogramVec
 	lost      *prometheus.GaugeVec
+	skew      *prometheus.GaugeVec
+	delay     *prometheus.HistogramVec
 	detectors prometheus.Gauge
 }
 
@@ -42,9 +46,16 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		lost: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "signalbox_poll_source_unknown", Help: "1 while a detector of the source is unknown for longer than its bound.",
 		}, by),
+		skew: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "signalbox_poll_source_clock_skew_seconds", Help: "How far the clock of the source is ahead of ours, to about a second.",
+		}, by),
+		delay: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "signalbox_poll_sample_delay_seconds", Help: "How old the sample behind a reading was when it was judged.",
+			Buckets: []float64{.1, .5, 1, 5, 10, 15, 30, 60, 120, 300, 900},
+		}, by),
 		detectors: prometheus.NewGauge(prometheus.GaugeOpts{Name: "signalbox_poll_detectors", Help: "Detectors that are polled."}),
 	}
-	r.MustRegister(m.rounds, m.lastGood, m.questions, m.seconds, m.lost, m.detectors)
+	r.MustRegister(m.rounds, m.lastGood, m.questions, m.seconds, m.lost, m.skew, m.delay, m.detectors)
 	return m
 }
 
@@ -57,6 +68,7 @@ func (m *metrics) with(source string) {
 	m.questions.WithLabelValues(source)
 	m.seconds.WithLabelValues(source)
 	m.lost.WithLabelValues(source)
+	m.delay.WithLabelValues(source)
 }
 
 func (m *metrics) without(source string) {
@@ -66,6 +78,8 @@ func (m *metrics) without(source string) {
 	m.questions.Delete(gone)
 	m.seconds.Delete(gone)
 	m.lost.Delete(gone)
+	m.skew.Delete(gone)
+	m.delay.Delete(gone)
 }
 
 func (m *metrics) round(source, result string) { m.rounds.WithLabelValues(source, result).Inc() }
@@ -78,6 +92,15 @@ func (m *metrics) good(source string, at time.Time) {
 func (m *metrics) asked(source string, questions int, took time.Duration) {
 	m.questions.WithLabelValues(source).Add(float64(questions))
 	m.seconds.WithLabelValues(source).Observe(took.Seconds())
+}
+
+func (m *metrics) delays(source string, readings []signalbox.Reading) {
+	observer := m.delay.WithLabelValues(source)
+	for i := range readings {
+		if r := &readings[i]; !r.SampleAt.IsZero() {
+			observer.Observe(max(0, r.At.Sub(r.SampleAt).Seconds()))
+		}
+	}
 }
 
 func (m *metrics) unknown(source string, lost bool) {

@@ -3,7 +3,8 @@
 //
 //	schedule.go   one heap of what is due, and one timer
 //	round.go      one round: ask once for all that is due, judge, track, emit
-//	health.go     what is Unknown for too long is one reading for its source
+//	health.go     what is Unknown for too long, or has another clock, is one reading for its source
+//	watch.go      a source that watches says what changed, and is asked at once
 //
 // A detector's rounds are spread over its interval by the hash of what it
 // asks, so that sources are asked evenly, and detectors that ask the same fall
@@ -34,6 +35,9 @@ type Detector struct {
 	Detector signalbox.Detector
 	Source   string           // its name
 	Asks     signalbox.Source // the source itself
+	// Group: detectors of one source are asked together only within a group,
+	// and all of a group ask through the same Asks. Empty: the source itself.
+	Group    string
 	Interval time.Duration
 	Timeout  time.Duration // of one round; 0: only the interval bounds it
 	// UnknownAfter: not wholly known for longer is told by its source's reading.
@@ -87,8 +91,9 @@ type entry struct {
 
 	mu      sync.Mutex // never held for long
 	def     Detector
-	asked   uint64 // rounds begun
-	running bool   // a round of the schedule is under way
+	asked   uint64    // rounds begun
+	good    time.Time // the last good round, as the tracker has it
+	running bool      // a round of the schedule is under way
 }
 
 // New returns a poller that asks nothing yet.
@@ -151,6 +156,10 @@ func (e *entry) retire() (open []signalbox.Reading, good time.Time) {
 	return e.tracker.Open(), e.tracker.Good()
 }
 
+// aligned is a Detector that says itself when in its interval it is asked: how
+// far into it, from the epoch, at least 0 and less than the interval.
+type aligned interface{ Offset() time.Duration }
+
 // newEntry begins with a detector; was is its entry under another definition.
 func newEntry(d Detector, was *entry) *entry {
 	h := fnv.New64a()
@@ -162,10 +171,21 @@ func newEntry(d Detector, was *entry) *entry {
 		def: d, tracker: track.New(d.Timing, 2*d.Interval+time.Second),
 		offset: time.Duration(h.Sum64() % uint64(d.Interval)),
 	}
+	if a, ok := d.Detector.(aligned); ok {
+		e.offset = a.Offset()
+	}
 	if was != nil {
 		e.tracker.Restore(was.retire())
+		e.knows()
 	}
 	return e
+}
+
+// knows notes how far the detector has read. The caller holds turn.
+func (e *entry) knows() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.good = e.tracker.Good()
 }
 
 // next is when the detector is due first after now: on a grid from the epoch,
@@ -192,6 +212,7 @@ func (p *Poller) Restore(open []signalbox.Reading, good map[string]time.Time) {
 	for name, e := range detectors {
 		e.turn.Lock()
 		e.tracker.Restore(byDetector[name], good[name])
+		e.knows()
 		e.turn.Unlock()
 	}
 	for name, s := range sources {

@@ -43,13 +43,13 @@ func (p *Poller) AskNow(ctx context.Context, detectors ...string) error {
 	return ctx.Err()
 }
 
-// gather groups named detectors by their source. The shortest bound holds for
-// all of a source, since one person waits for all of them.
+// gather groups named detectors by their source, and by group. The shortest
+// bound holds for all of one, since one person waits for all of them.
 func (p *Poller) gather(names []string) []batch {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var batches []batch
-	index, seen := map[*source]int{}, map[*entry]bool{}
+	index, seen := map[batchKey]int{}, map[*entry]bool{}
 	for _, name := range names {
 		e := p.detectors[name]
 		if e == nil || seen[e] {
@@ -57,13 +57,13 @@ func (p *Poller) gather(names []string) []batch {
 		}
 		seen[e] = true
 		e.mu.Lock()
-		src, bound := p.sources[e.def.Source], e.def.bound()
+		key, bound := batchKey{source: p.sources[e.def.Source], group: e.def.Group}, e.def.bound()
 		e.mu.Unlock()
-		i, ok := index[src]
+		i, ok := index[key]
 		if !ok {
 			i = len(batches)
-			index[src] = i
-			batches = append(batches, batch{source: src, bound: bound})
+			index[key] = i
+			batches = append(batches, batch{source: key.source, bound: bound})
 		}
 		batches[i].bound = min(batches[i].bound, bound)
 		batches[i].entries = append(batches[i].entries, e)
@@ -77,6 +77,7 @@ type asking struct {
 	entry *entry
 	def   Detector
 	turn  uint64
+	asks  []signalbox.Question
 }
 
 // round asks all that a batch wants to know, once, and tells what came of it.
@@ -87,7 +88,7 @@ func (p *Poller) round(ctx context.Context, b batch) {
 	var qs []signalbox.Question
 	for i, e := range b.entries {
 		parts[i] = e.begin()
-		for _, q := range parts[i].def.Detector.Questions() {
+		for _, q := range parts[i].asks {
 			if _, there := index[q]; !there {
 				index[q] = len(qs)
 				qs = append(qs, q)
@@ -100,9 +101,8 @@ func (p *Poller) round(ctx context.Context, b batch) {
 	}
 	p.metrics.asked(b.source.name, len(qs), p.o.Now().Sub(started))
 	for _, part := range parts {
-		own := part.def.Detector.Questions()
-		given := make([]signalbox.Answer, len(own))
-		for i, q := range own {
+		given := make([]signalbox.Answer, len(part.asks))
+		for i, q := range part.asks {
 			given[i] = answers[index[q]]
 		}
 		p.tell(b.source, part, given, started)
@@ -114,7 +114,13 @@ func (e *entry) begin() asking {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.asked++
-	return asking{e, e.def, e.asked}
+	a := asking{entry: e, def: e.def, turn: e.asked}
+	if f, ok := e.def.Detector.(signalbox.Follower); ok {
+		a.asks = f.QuestionsSince(e.good)
+	} else {
+		a.asks = e.def.Detector.Questions()
+	}
+	return a
 }
 
 // ask returns an answer to each question within the batch's bound, also when
@@ -182,8 +188,10 @@ func (p *Poller) tell(src *source, a asking, answers []signalbox.Answer, at time
 	}
 	e.told = a.turn
 	readings, edges := e.tracker.Step(a.def.Detector.Judge(answers, e.tracker.Last(), at), at)
+	e.knows()
 	r := Round{Detector: a.def.Name, At: at, Readings: readings, Edges: edges, Good: track.IsGood(readings)}
 	src.took(a.def, r)
+	p.metrics.delays(a.def.Source, readings)
 	if r.Good {
 		p.metrics.good(a.def.Source, at)
 	} else {

@@ -26,7 +26,8 @@ func (h *dueHeap) Pop() any {
 // idle is how long the schedule sleeps when nothing is due.
 const idle = time.Hour
 
-// batch is what is asked of one source at once: detectors with one deadline.
+// batch is what is asked of one source at once: detectors of one group
+// with one deadline.
 type batch struct {
 	source  *source
 	entries []*entry
@@ -35,6 +36,7 @@ type batch struct {
 
 type batchKey struct {
 	source *source
+	group  string
 	bound  time.Duration
 }
 
@@ -62,7 +64,7 @@ func (p *Poller) take() (batches []batch, wait time.Duration) {
 			p.metrics.round(def.Source, resultLate)
 			continue
 		}
-		key := batchKey{p.sources[def.Source], def.bound()}
+		key := batchKey{p.sources[def.Source], def.Group, def.bound()}
 		i, ok := index[key]
 		if !ok {
 			i = len(batches)

@@ -18,6 +18,7 @@ import (
 //     breached again.
 //   - A Clear edge: an open series was clear for Timing.ClearFor, and not
 //     breached for Timing.KeepFiringFor.
+//   - An edge of its own kind: an open series has more Items.
 //
 // OnsetAt is the first breached look of the streak. WellAt is the series' last
 // clear look before it; for a series that was not known before, it is the last
@@ -83,7 +84,12 @@ func (t *Tracker) look(r *signalbox.Reading, at time.Time) bool {
 		s.condition, s.since = r.Condition, at
 	}
 	s.looked = at
-	edge := s.edge(r.Condition, t.timing)
+	known := t.last[r.Series].Items
+	more := s.open && len(r.Items) > len(known)
+	if s.open && len(r.Items) < len(known) {
+		r.Items = known // they only ever become more
+	}
+	edge := s.edge(r.Condition, t.timing) || more
 	r.Since = s.since
 	if edge || s.open || r.Condition == signalbox.Breached {
 		r.OnsetAt, r.WellAt = s.onset, s.well

@@ -228,3 +228,30 @@ func TestForget(t *testing.T) {
 		})
 	}
 }
+
+func TestMoreItemsAreAnEdge(t *testing.T) {
+	tr := New(Timing{ClearFor: 2 * interval}, 0)
+	var told []string
+	for i, items := range []string{"", "a", "a", "a b", "", "a b", "a b c"} {
+		r := reading("a", signalbox.Breached, at(i))
+		if r.Items = strings.Fields(items); len(r.Items) == 0 {
+			r.Condition = signalbox.Clear
+		}
+		_, edges := tr.Step([]signalbox.Reading{r}, at(i))
+		for _, e := range edges {
+			told = append(told, fmt.Sprintf("%d%v", i, e.Items))
+		}
+	}
+	if got := strings.Join(told, " "); got != "1[a] 3[a b] 6[a b c]" {
+		t.Errorf("edges %s", got)
+	}
+	// Known again after a restart: what is durable is no news.
+	open := tr.Open()
+	later := New(Timing{}, 0)
+	later.Restore(open, at(6))
+	r := reading("a", signalbox.Breached, at(7))
+	r.Items = open[0].Items
+	if _, edges := later.Step([]signalbox.Reading{r}, at(7)); len(edges) != 0 {
+		t.Errorf("edges %v for items that are known", edges)
+	}
+}
