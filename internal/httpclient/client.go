@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +34,7 @@ type Client struct {
 	now  func() time.Time
 	skew atomic.Int64 // nanoseconds that the server's clock is ahead of ours
 	seen atomic.Bool  // skew was measured
+	sent credentials
 }
 
 // New makes a client of the server at base. It connects to nothing yet; it
@@ -51,12 +53,15 @@ func New(name string, base string, c promconfig.HTTPClientConfig, env kind.Env) 
 	if err != nil {
 		return nil, fmt.Errorf("source %s: %w", name, err)
 	}
-	return Over(rt, u, c.FollowRedirects, env.Now), nil
+	client := Over(rt, u, c.FollowRedirects, env.Now)
+	client.sent.headers = secretHeaders(c)
+	return client, nil
 }
 
 // Over makes a client over a transport of the caller's.
 func Over(rt http.RoundTripper, base *url.URL, follow bool, now func() time.Time) *Client {
 	c := &Client{base: base, now: now}
+	c.sent.headers = wellKnown
 	c.http = &http.Client{
 		Transport: &bounded{next: rt, client: c},
 		CheckRedirect: func(to *http.Request, via []*http.Request) error {
@@ -92,30 +97,53 @@ func (c *Client) JSON(ctx context.Context, method, path string, query url.Values
 	if err != nil {
 		return err
 	}
+	raw, _, err := c.exchange(req, say)
+	if err != nil || into == nil {
+		return err
+	}
+	return decode(raw, into)
+}
+
+// exchange sends a request and reads the whole answer. One other than 2xx and
+// 304 is an error, with its header.
+func (c *Client) exchange(req *http.Request, say func(body []byte) string) ([]byte, *http.Response, error) {
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return Explain(err)
+		return nil, nil, Explain(err)
 	}
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(resp.Body)
 	switch {
-	case err != nil && errors.Is(err, ErrTooLarge):
-		return ErrTooLarge
+	case errors.Is(err, ErrTooLarge):
+		return nil, resp, ErrTooLarge
 	case err != nil:
-		return fmt.Errorf("the answer broke off: %w", Explain(err))
-	case resp.StatusCode/100 != 2:
-		what := ""
-		if say != nil {
-			what = Plain(say(raw), maxText)
-		}
-		return After(&Error{resp.StatusCode, what}, resp.Header, c.now())
-	case into == nil:
+		return nil, resp, fmt.Errorf("the answer broke off: %w", Explain(err))
+	case resp.StatusCode/100 == 2, resp.StatusCode == http.StatusNotModified && conditional(req):
+		return raw, resp, nil
+	}
+	what := ""
+	if say != nil {
+		what = Plain(c.Redact(say(raw)), maxText)
+	}
+	return nil, resp, After(&Error{resp.StatusCode, what}, resp.Header, c.now())
+}
+
+func conditional(r *http.Request) bool {
+	return r.Header.Get("If-None-Match") != "" || r.Header.Get("If-Modified-Since") != ""
+}
+
+// decode reads JSON. Its error holds nothing of the value.
+func decode(raw []byte, into any) error {
+	err := json.Unmarshal(raw, into)
+	if err == nil {
 		return nil
 	}
-	if err := json.Unmarshal(raw, into); err != nil {
-		return fmt.Errorf("the answer is not the JSON that was asked for: %s", Plain(err.Error(), maxText))
+	text := err.Error()
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		found, _, _ := strings.Cut(e.Value, " ") // a number follows its word
+		text = found + " where " + e.Type.String() + " was expected"
 	}
-	return nil
+	return fmt.Errorf("the answer is not the JSON that was asked for: %s", Plain(unquoted(text), maxText))
 }
 
 func (c *Client) request(ctx context.Context, method, path string, query url.Values, body any) (*http.Request, error) {
@@ -153,6 +181,7 @@ func (b *bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.client.sent.note(resp.Request)
 	if resp.Header.Get("Age") == "" { // else a cache answers, with the Date of then
 		b.client.measure(sent, b.client.now(), resp.Header.Get("Date"))
 	}
@@ -190,13 +219,13 @@ type limitedBody struct {
 }
 
 func (l *limitedBody) Read(p []byte) (int, error) {
-	if l.left <= 0 {
-		return 0, ErrTooLarge
-	}
-	if int64(len(p)) > l.left {
-		p = p[:l.left]
+	if int64(len(p)) > l.left+1 { // one more tells a body that ends here from one that goes on
+		p = p[:l.left+1]
 	}
 	n, err := l.ReadCloser.Read(p)
+	if int64(n) > l.left {
+		n, err = int(l.left), ErrTooLarge
+	}
 	l.left -= int64(n)
 	return n, err
 }

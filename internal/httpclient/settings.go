@@ -52,9 +52,9 @@ func ValidateURL(fail kind.Fail, path, address string) {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 		fail(path, "must be an http or https address", "(not shown: it may hold a credential)")
 	case u.User != nil:
-		fail(path, "must hold no credentials: use basic_auth with password_file", u.Redacted())
+		fail(path, "must hold no credentials: use basic_auth with password_file", "(not shown)")
 	case u.RawQuery != "" || u.Fragment != "":
-		fail(path, "must have no query and no fragment", u.Scheme+"://"+u.Host+u.Path)
+		fail(path, "must have no query and no fragment", u.Scheme+"://"+u.Host)
 	}
 }
 
