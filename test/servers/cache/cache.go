@@ -36,6 +36,11 @@ func AlertmanagerTemplates() []string {
 // it has.
 func KubeAPIServer() Binary { return Binary{Name: "kube-apiserver", Version: "1.37.2"} }
 
+// KubeControllerManager is built from the same module.
+func KubeControllerManager() Binary {
+	return Binary{Name: "kube-controller-manager", Version: KubeAPIServer().Version}
+}
+
 // Dir is the cache: $XDG_CACHE_HOME/signalbox-test, by default under ~/.cache.
 func Dir() (string, error) {
 	base, err := os.UserCacheDir()

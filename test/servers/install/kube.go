@@ -16,14 +16,14 @@ import (
 	"github.com/signalbox/signalbox/test/servers/cache"
 )
 
-// The nested module and the program that it pins.
+// The nested module, and where in it the programs are that it pins.
 const (
-	kubeModule = "test/servers/kube"
-	kubePath   = "k8s.io/kubernetes/cmd/kube-apiserver"
+	kubeModule   = "test/servers/kube"
+	kubePrograms = "k8s.io/kubernetes/cmd/"
 )
 
-// build builds kube-apiserver in the nested module, without cgo, so that the
-// result needs no C library and no C compiler.
+// build builds a program of Kubernetes in the nested module, without cgo, so
+// that the result needs no C library and no C compiler.
 func (in *installer) build(ctx context.Context, b cache.Binary) (string, error) {
 	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/signalbox/signalbox").Output()
 	if err != nil {
@@ -31,14 +31,15 @@ func (in *installer) build(ctx context.Context, b cache.Binary) (string, error) 
 	}
 	module := filepath.Join(strings.TrimSpace(string(root)), filepath.FromSlash(kubeModule))
 	say("%s %s: downloading its modules", b.Name, b.Version)
-	total, err := countPackages(ctx, module)
+	program := kubePrograms + b.Name
+	total, err := countPackages(ctx, module, program)
 	if err != nil {
 		return "", err
 	}
-	say("%s %s: building %d packages, in about 8 minutes on two cores; those built before are not built again", b.Name, b.Version, total)
+	say("%s %s: building %d packages, in about 8 minutes on two cores for the first program; those built before are not built again", b.Name, b.Version, total)
 	out := filepath.Join(in.scratch, b.Name)
 	cmd := goCommand(ctx, module, "build", "-v", "-trimpath",
-		"-ldflags", "-s -w -X k8s.io/component-base/version.gitVersion=v"+b.Version, "-o", out, kubePath)
+		"-ldflags", "-s -w -X k8s.io/component-base/version.gitVersion=v"+b.Version, "-o", out, program)
 	return out, runShown(cmd, b.Name, total)
 }
 
@@ -49,8 +50,8 @@ func goCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-func countPackages(ctx context.Context, module string) (int, error) {
-	out, err := goCommand(ctx, module, "list", "-deps", "-f", ".", kubePath).Output()
+func countPackages(ctx context.Context, module, program string) (int, error) {
+	out, err := goCommand(ctx, module, "list", "-deps", "-f", ".", program).Output()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		return 0, fmt.Errorf("go list: %w: %s", err, strings.TrimSpace(string(exit.Stderr)))

@@ -4,7 +4,8 @@
 //	Prometheus, Alertmanager   from Debian's packages, unpacked, not installed: no service starts;
 //	                           two templates of Alertmanager go where its program looks for them
 //	strace                     installed, where it is missing: the tests of a failing disk need it
-//	kube-apiserver             built from its Go module, in about 8 minutes on two cores, once
+//	kube-apiserver and         built from their Go module, in about 10 minutes on two cores, once
+//	kube-controller-manager
 //
 // It is safe to run twice, and at the same time: what is there and has the
 // right version stays, one run waits for the other, and each program comes to
@@ -60,6 +61,7 @@ func run(ctx context.Context) error {
 		in.templates(ctx),
 		in.strace(ctx),
 		in.ensure(ctx, cache.KubeAPIServer(), in.build),
+		in.ensure(ctx, cache.KubeControllerManager(), in.build),
 	)
 }
 
