@@ -3,6 +3,7 @@
 package remediators
 
 import (
+	"github.com/signalbox/signalbox/internal/cluster"
 	"github.com/signalbox/signalbox/internal/kind"
 	"github.com/signalbox/signalbox/remediators/endpoint"
 	"github.com/signalbox/signalbox/remediators/page"
@@ -19,6 +20,10 @@ func Kinds() []kind.Remediator {
 // Connections returns the kinds of sources that only remediators use.
 func Connections() []kind.Source {
 	return []kind.Source{
-		endpoint.Kubernetes(), // an API server
+		{ // an API server
+			Name:     cluster.Kind,
+			Settings: func() kind.Settings { return cluster.New() },
+			Open:     func(string, kind.Settings, kind.Env) (any, error) { return cluster.Kind, nil },
+		},
 	}
 }

@@ -1,21 +1,19 @@
 package endpoint
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
-	"os"
 	"sync"
 
 	"github.com/go-logr/logr"
 	promconfig "github.com/prometheus/common/config"
 	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/signalbox/signalbox/internal/cluster"
 )
 
 // maxClients bounds the clients that are kept. There is one for each cluster
@@ -77,61 +75,31 @@ func (c *clients) get(key string, dial func() (client, error)) (client, error) {
 // configMap is the backend of a ConfigMap's key. The kubeconfig is part of the
 // client's key by its content, so that a rotated one counts at once.
 func (c *clients) configMap(s configMapSpec) (backend, error) {
-	key, load := "in_cluster", rest.InClusterConfig
-	if !s.InCluster {
-		content, err := os.ReadFile(s.Kubeconfig)
-		if err != nil {
-			return nil, fmt.Errorf("kubeconfig: %w", err)
-		}
-		key = fmt.Sprintf("kubeconfig %s %x", s.Kubeconfig, sha256.Sum256(content))
-		load = func() (*rest.Config, error) { return loadKubeconfig(s.Kubeconfig) }
+	access := cluster.Access{Kubeconfig: s.Kubeconfig, InCluster: s.InCluster}
+	key, err := access.Fingerprint()
+	if err != nil {
+		return nil, err
 	}
-	k, err := c.get(key, func() (client, error) { return c.dialKubernetes(load) })
+	k, err := c.get(key, func() (client, error) { return c.dialKubernetes(access) })
 	if err != nil {
 		return nil, err
 	}
 	return newConfigMap(s, k, c.log), nil
 }
 
-// loadKubeconfig reads the current context of one file. It does not fall back
-// to the pod's own account where the file says nothing, as clientcmd's
-// deferred loading does. A decoder's error may quote the file, and is left out.
-func loadKubeconfig(path string) (*rest.Config, error) {
-	file, err := clientcmd.LoadFromFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("kubeconfig %s is not a kubeconfig", path)
-	}
-	if file.CurrentContext == "" {
-		return nil, fmt.Errorf("kubeconfig %s must have a current-context", path)
-	}
-	if err := clientcmd.ResolveLocalPaths(file); err != nil {
-		return nil, fmt.Errorf("kubeconfig %s: paths in it can't be resolved", path)
-	}
-	config, err := clientcmd.NewDefaultClientConfig(*file, &clientcmd.ConfigOverrides{}).ClientConfig()
-	if err != nil {
-		return nil, fmt.Errorf("kubeconfig %s: context %q is incomplete", path, file.CurrentContext)
-	}
-	return config, nil
-}
-
-// dialKubernetes makes the client. Its own rate limit is off: a wait in it
-// would come between the last check and the send, and what the daemon sends is
-// bounded by its budgets; the API server has its own priority and fairness.
-func (c *clients) dialKubernetes(load func() (*rest.Config, error)) (client, error) {
-	config, err := load()
+// dialKubernetes makes the client. It has no rate limit of its own: a wait in
+// it would come between the last check and the send.
+func (c *clients) dialKubernetes(access cluster.Access) (client, error) {
+	config, err := access.Config(c.agent)
 	if err != nil {
 		return client{}, err
 	}
-	config.QPS, config.Burst = -1, 0
-	config.UserAgent = c.agent
 	config.Timeout = callTimeout
-	config.WarningHandler = rest.NoWarnings{}
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return bounded{next} })
-	h, err := rest.HTTPClientFor(config)
+	h, err := cluster.HTTPClient(config)
 	if err != nil {
-		return client{}, errors.New("the credentials or certificates of the cluster's connection can't be loaded")
+		return client{}, err
 	}
-	h.CheckRedirect = refuseRedirect
 	core, err := coreclient.NewForConfigAndClient(config, h)
 	if err != nil {
 		return client{}, fmt.Errorf("cluster: %w", err)

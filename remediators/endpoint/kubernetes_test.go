@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	signalbox "github.com/signalbox/signalbox"
+	kube "github.com/signalbox/signalbox/internal/cluster"
 	"github.com/signalbox/signalbox/internal/kind"
 	"github.com/signalbox/signalbox/remediators/endpoint"
 	"github.com/signalbox/signalbox/test/servers"
@@ -122,7 +123,7 @@ func (c *cluster) step(to string) signalbox.Step {
 		Name: "read-endpoint", Backend: "configmap", Positions: map[string]string{"replica-a": valueA, "replica-b": valueB},
 		Settings: &endpoint.ConfigMap{Source: "cluster", Namespace: "core", Name: "core-env", Key: key},
 		Source: func(string) (string, kind.Settings, bool) {
-			return "kubernetes", &endpoint.Cluster{Kubeconfig: c.kubeconfig}, true
+			return "kubernetes", &kube.Settings{Kubeconfig: c.kubeconfig}, true
 		},
 	})
 	c.must(err)

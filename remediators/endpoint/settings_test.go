@@ -14,6 +14,7 @@ import (
 	promconfig "github.com/prometheus/common/config"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	kube "github.com/signalbox/signalbox/internal/cluster"
 	"github.com/signalbox/signalbox/internal/kind"
 )
 
@@ -38,10 +39,6 @@ func TestValidate(t *testing.T) {
 		s    kind.Settings
 		want string // in the only problem; "": none
 	}{
-		{"cluster by file", &Cluster{Kubeconfig: "k"}, ""},
-		{"cluster by pod", &Cluster{InCluster: true}, ""},
-		{"cluster by nothing", &Cluster{}, "must have kubeconfig, or in_cluster: true"},
-		{"cluster by both", &Cluster{Kubeconfig: "k", InCluster: true}, "in_cluster: must not be given"},
 		{"configmap", &ConfigMap{"c", "core", "core-env", "DB_READONLY_ENDPOINT"}, ""},
 		{"no source", &ConfigMap{"", "core", "core-env", "K"}, "source: must name a source"},
 		{"namespace", &ConfigMap{"c", "core/../kube-system", "core-env", "K"}, "namespace: must be"},
@@ -121,7 +118,7 @@ func TestSpecRefuses(t *testing.T) {
 		return func(string) (string, kind.Settings, bool) { return name, s, s != nil }
 	}
 	configMap := &ConfigMap{"c", "core", "core-env", "K"}
-	good := cluster("kubernetes", &Cluster{Kubeconfig: "k"})
+	good := cluster("kubernetes", &kube.Settings{Kubeconfig: "k"})
 	cases := []struct {
 		name string
 		in   kind.SpecInput

@@ -13,6 +13,7 @@ import (
 
 	promconfig "github.com/prometheus/common/config"
 
+	"github.com/signalbox/signalbox/internal/cluster"
 	"github.com/signalbox/signalbox/internal/kind"
 )
 
@@ -94,24 +95,15 @@ func resolveConfigMap(in kind.SpecInput, c *ConfigMap) (*configMapSpec, error) {
 		return nil, errors.New("configmap.source: no sources are configured")
 	}
 	name, settings, ok := in.Source(c.Source)
-	cluster, isCluster := settings.(*Cluster)
-	if !ok || name != sourceKubernetes || !isCluster {
+	source, isCluster := settings.(*cluster.Settings)
+	if !ok || name != cluster.Kind || !isCluster {
 		return nil, fmt.Errorf("configmap.source must name a source of kind kubernetes, got %q", c.Source)
 	}
-	out := &configMapSpec{InCluster: cluster.InCluster, Namespace: c.Namespace, Name: c.Name, Key: c.Key}
-	if cluster.Kubeconfig == "" {
-		return out, nil
-	}
-	file := cluster.Kubeconfig
-	if !filepath.IsAbs(file) {
-		file = filepath.Join(in.ConfigDir, file)
-	}
-	abs, err := filepath.Abs(file)
+	access, err := source.Resolve(in.ConfigDir)
 	if err != nil {
-		return nil, fmt.Errorf("source %q: kubeconfig: %w", c.Source, err)
+		return nil, fmt.Errorf("source %q: %w", c.Source, err)
 	}
-	out.Kubeconfig = abs
-	return out, nil
+	return &configMapSpec{Kubeconfig: access.Kubeconfig, InCluster: access.InCluster, Namespace: c.Namespace, Name: c.Name, Key: c.Key}, nil
 }
 
 func resolveHTTP(in kind.SpecInput, h *HTTP) (*httpSpec, error) {

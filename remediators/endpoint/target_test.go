@@ -17,6 +17,7 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	kube "github.com/signalbox/signalbox/internal/cluster"
 	"github.com/signalbox/signalbox/internal/kind"
 )
 
@@ -208,7 +209,7 @@ func (x *target) step(t *testing.T, face, to string) signalbox.Step {
 	} else {
 		in.Settings = &ConfigMap{Source: "cluster", Namespace: "core", Name: "core-env", Key: "DB_READONLY_ENDPOINT"}
 		in.Source = func(string) (string, kind.Settings, bool) {
-			return sourceKubernetes, &Cluster{Kubeconfig: "kubeconfig.yaml"}, true
+			return kube.Kind, &kube.Settings{Kubeconfig: "kubeconfig.yaml"}, true
 		}
 	}
 	raw, err := Kind().Spec(in)
