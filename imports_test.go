@@ -31,6 +31,7 @@ var rules = []rule{
 	{room: "internal/kind", may: []string{module + "/internal/track"}, never: []string{module + "/internal", module + "/policy", module + "/detectors", module + "/remediators"}, why: "what a kind is made of knows no kind"},
 	{room: "internal/engine", never: []string{module + "/internal/store/", module + "/internal/app", module + "/internal/config", module + "/detectors", module + "/remediators", module + "/internal/poll"}, why: "the engine is the same whatever is watched, thrown and stored"},
 	{room: "internal/poll", never: []string{module + "/internal/engine", module + "/internal/journal", module + "/internal/store", module + "/policy", module + "/detectors", module + "/remediators"}, why: "asking knows nothing of what is done with the answers"},
+	{room: "internal/outward", never: []string{module + "/internal/engine", module + "/internal/store/", module + "/internal/config", module + "/internal/app", module + "/policy", module + "/detectors", module + "/remediators"}, why: "who tells what was done reads what is durable, so that nobody waits for it"},
 	{room: "internal/config", never: []string{module + "/internal/engine", module + "/internal/store", module + "/internal/app", module + "/detectors", module + "/remediators"}, why: "the kinds are passed in, so that a kind is one folder and one line"},
 	{room: "detectors", never: []string{module + "/policy", module + "/internal/engine", module + "/internal/store", module + "/internal/journal", module + "/internal/app", module + "/remediators"}, why: "a detector says what is wrong, and no more"},
 	{room: "remediators", never: []string{module + "/policy", module + "/internal/engine", module + "/internal/store", module + "/internal/journal", module + "/internal/app", module + "/detectors"}, why: "a remediator does what it is told, and never grades itself"},
@@ -107,7 +108,7 @@ func sibling(dir, imported string) bool {
 }
 
 // shared are the rooms of pure judges, which the kinds have in common.
-func shared(name string) bool { return name == "threshold" }
+func shared(name string) bool { return name == "threshold" || name == "burnrate" || name == "rules" }
 
 // clockless are the rooms that take the time as a value.
 var clockless = []string{".", "policy", "internal/journal", "internal/track", "detectors", "remediators"}

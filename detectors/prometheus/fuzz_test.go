@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/httpclient"
 )
 
 // canned is a server that says one thing, without a network.
@@ -45,7 +46,8 @@ func FuzzAnswer(f *testing.F) {
 		if code < 100 || code > 999 {
 			t.Skip("no HTTP status")
 		}
-		s, err := newSource("metrics", address, time.Second, canned{code, kind, body}, true)
+		client := httpclient.Over(canned{code, kind, body}, address, true, func() time.Time { return moment })
+		s, err := newSource("metrics", time.Second, client)
 		if err != nil {
 			t.Fatal(err)
 		}

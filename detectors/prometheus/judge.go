@@ -12,7 +12,9 @@ import (
 	"github.com/prometheus/common/model"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/detectors/burnrate"
 	"github.com/signalbox/signalbox/detectors/threshold"
+	"github.com/signalbox/signalbox/internal/freshness"
 	"github.com/signalbox/signalbox/internal/kind"
 )
 
@@ -23,11 +25,12 @@ type detector struct {
 	limits    threshold.Limits
 	origin    string
 	maxAge    time.Duration
-	value     *query
-	presence  *query // nil: there is none
+	value     *freshness.Query // nil: there is an slo
+	slo       *burnrate.Settings
+	counts    map[count]*freshness.Query // of the slo
+	presence  *freshness.Query           // nil: there is none
 	questions []signalbox.Question
 	index     map[string]int // of a question's text in questions
-	needed    int            // the questions of value; those of presence alone follow
 }
 
 func (d *detector) Questions() []signalbox.Question { return slices.Clone(d.questions) }
@@ -48,14 +51,39 @@ func (d *detector) Judge(answers []signalbox.Answer, was map[string]signalbox.Re
 	if len(answers) != len(d.questions) {
 		return r.nothing(fmt.Sprintf("%d answers came to %d questions", len(answers), len(d.questions)))
 	}
-	for _, a := range answers[:d.needed] {
-		if why := faulty(a); why != "" {
-			return r.nothing(why)
+	r.prove()
+	look := r.values
+	if d.slo != nil {
+		look = r.burning
+	}
+	readings, why := look()
+	if why != "" {
+		return r.nothing(why)
+	}
+	there := make(map[string]bool, len(readings))
+	for i := range readings {
+		there[readings[i].Series] = true
+	}
+	none := len(readings) == 0
+	for _, id := range slices.Sorted(maps.Keys(was)) {
+		if !there[id] {
+			readings = append(readings, r.gone(was[id]))
 		}
 	}
-	r.prove()
-	found, ages := r.answer(d.value.text), newAges(d.value.selectors, r.answer)
-	readings := make([]signalbox.Reading, 0, len(found.Samples)+len(was))
+	if none && len(r.proof) == 0 {
+		readings = append(readings, r.whole("the query's answer is empty, and "+r.noProof))
+	}
+	return readings
+}
+
+// values judges each series of the query's answer; why says why nothing can be
+// said of any.
+func (r *round) values() (readings []signalbox.Reading, why string) {
+	if why := r.faults(r.value); why != "" {
+		return nil, why
+	}
+	found, ages := r.answer(r.value.Text), freshness.NewAges(r.value, r.answer)
+	readings = make([]signalbox.Reading, 0, len(found.Samples)+len(r.was))
 	there := make(map[string]bool, len(found.Samples))
 	for _, s := range found.Samples {
 		id := seriesID(s.Labels)
@@ -64,15 +92,18 @@ func (d *detector) Judge(answers []signalbox.Answer, was map[string]signalbox.Re
 			readings = append(readings, r.series(id, s, ages))
 		}
 	}
-	for _, id := range slices.Sorted(maps.Keys(was)) {
-		if !there[id] {
-			readings = append(readings, r.gone(was[id]))
+	return readings, ""
+}
+
+// faults says why nothing can be read from the answers to a query; "" when it
+// can.
+func (r *round) faults(q *freshness.Query) string {
+	for _, text := range append([]string{q.Text}, q.Questions()...) {
+		if why := faulty(r.answer(text)); why != "" {
+			return why
 		}
 	}
-	if len(found.Samples) == 0 && len(r.proof) == 0 {
-		readings = append(readings, r.whole("the query's answer is empty, and "+r.noProof))
-	}
-	return readings
+	return ""
 }
 
 func (r *round) answer(text string) signalbox.Answer { return r.answers[r.index[text]] }
@@ -94,46 +125,44 @@ func (r *round) prove() {
 		r.noProof = "no presence query proves that what is watched is there"
 		return
 	}
-	for _, text := range append([]string{r.presence.text}, r.presence.questions()...) {
-		if why := faulty(r.answer(text)); why != "" {
-			r.noProof = "its presence is unknown: " + why
-			return
-		}
+	if why := r.faults(r.presence); why != "" {
+		r.noProof = "its presence is unknown: " + why
+		return
 	}
 	r.noProof = "presence is not proved"
-	ages := newAges(r.presence.selectors, r.answer)
-	for _, s := range r.answer(r.presence.text).Samples {
-		m, ok := ages.behind(s.Labels)
+	ages := freshness.NewAges(r.presence, r.answer)
+	for _, s := range r.answer(r.presence.Text).Samples {
+		m, ok := ages.Behind(s.Labels)
 		if why := r.stale(m, ok); why != "" {
 			r.noProof = "presence is not proved: " + why
 			continue
 		}
 		if s.Value != 0 && !math.IsNaN(s.Value) && !math.IsInf(s.Value, 0) {
-			r.proof, r.proofAt = append(r.proof, s), append(r.proofAt, m.oldest)
+			r.proof, r.proofAt = append(r.proof, s), append(r.proofAt, m.Oldest)
 		}
 	}
 }
 
 // stale says why the samples behind a result prove nothing; "" when they do.
-func (r *round) stale(m moments, ok bool) string {
+func (r *round) stale(m freshness.Moments, ok bool) string {
 	switch {
 	case !ok:
 		return "no present sample stands behind the value"
-	case m.newest.After(r.at.Add(futureSlack)):
-		return fmt.Sprintf("a sample behind it is %s in the future", m.newest.Sub(r.at).Round(time.Second))
-	case r.at.Sub(m.oldest) > r.maxAge:
-		return fmt.Sprintf("a sample behind it is %s old, and at most %s is fresh", r.at.Sub(m.oldest).Round(time.Second), r.maxAge)
+	case m.Newest.After(r.at.Add(futureSlack)):
+		return fmt.Sprintf("a sample behind it is %s in the future", m.Newest.Sub(r.at).Round(time.Second))
+	case r.at.Sub(m.Oldest) > r.maxAge:
+		return fmt.Sprintf("a sample behind it is %s old, and at most %s is fresh", r.at.Sub(m.Oldest).Round(time.Second), r.maxAge)
 	}
 	return ""
 }
 
 // series judges one series of the answer.
-func (r *round) series(id string, s signalbox.Sample, ages *ages) signalbox.Reading {
+func (r *round) series(id string, s signalbox.Sample, ages *freshness.Ages) signalbox.Reading {
 	subject, missing := r.common.Subject.Expand(s.Labels)
 	out := r.reading(id, subject, r.labels(s.Labels))
-	m, ok := ages.behind(s.Labels)
+	m, ok := ages.Behind(s.Labels)
 	if ok {
-		out.SampleAt = m.oldest
+		out.SampleAt = m.Oldest
 	}
 	why := r.stale(m, ok)
 	if missing != "" {
@@ -198,11 +227,14 @@ func (r *round) whole(why string) signalbox.Reading {
 }
 
 func (r *round) reading(series, subject string, labels map[string]string) signalbox.Reading {
-	return signalbox.Reading{
-		Detector: r.common.Name, Series: series, Subject: subject, Labels: labels,
-		Unit: r.unit, Threshold: r.limits.Breach.String(), Window: r.value.window, At: r.at,
+	out := signalbox.Reading{
+		Detector: r.common.Name, Series: series, Subject: subject, Labels: labels, Unit: r.unit, At: r.at,
 		Origin: r.origin, Confirmed: true, Owner: r.common.Owner, Links: r.common.Links,
 	}
+	if r.value != nil {
+		out.Threshold, out.Window = r.limits.Breach.String(), r.value.Window
+	}
+	return out
 }
 
 func unknown(r signalbox.Reading, why string) signalbox.Reading {

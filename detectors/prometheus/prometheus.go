@@ -5,8 +5,6 @@
 //	Settings           settings.go   the keys of a source
 //	Source             source.go     asks: instant queries, and ranges for replay; errors.go says what went wrong
 //	DetectorSettings   detector.go   the keys of a detector
-//	query              query.go      what is read of the PromQL: its selectors, offsets and ranges
-//	ages               ages.go       which samples stand behind a result, and how old they are
 //	detector           judge.go      pure: answers to readings
 //
 // An instant answer carries the moment of its evaluation, not of its samples,

@@ -134,7 +134,7 @@ func TestBuildTellsTimingAndOrigin(t *testing.T) {
 		t.Fatalf("%+v, %v", timing, err)
 	}
 	r := det.Judge(nil, nil, moment)[0]
-	if r.Origin != "prometheus:"+s.host || !strings.HasPrefix(r.Origin, "prometheus:127.0.0.1:") {
+	if r.Origin != "prometheus:"+s.client.Base().Host || !strings.HasPrefix(r.Origin, "prometheus:127.0.0.1:") {
 		t.Errorf("origin %q", r.Origin)
 	}
 }

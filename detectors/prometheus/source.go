@@ -2,30 +2,24 @@ package prometheus
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"iter"
-	"net/http"
-	"net/url"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/api"
 	v1 "github.com/prometheus/client_golang/api/prometheus/v1"
-	promconfig "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/httpclient"
 	"github.com/signalbox/signalbox/internal/kind"
 )
 
 // Bounds of what is asked at once and of what is taken as an answer.
 const (
 	maxConcurrent = 8
-	maxBody       = 32 << 20
 	maxSeries     = 20_000
-	maxRedirects  = 3
 )
 
 // rangeSteps is how many steps one range query covers. Prometheus refuses more
@@ -37,48 +31,34 @@ const rangeSteps = 1_000
 // credentials nor addresses beyond the host.
 type Source struct {
 	name    string
-	host    string
 	timeout time.Duration
+	client  *httpclient.Client
 	api     v1.API
 	slots   chan struct{} // bounds the requests in flight, over all callers
 }
 
 func open(name string, s *Settings, env kind.Env) (*Source, error) {
-	u, err := url.Parse(s.URL)
+	client, err := httpclient.New(name, s.URL, s.HTTP, env)
 	if err != nil {
-		return nil, fmt.Errorf("source %s: url can't be parsed", name)
+		return nil, err
 	}
-	c := cloneHTTP(s.HTTP)
-	c.SetDirectory(env.ConfigDir)
-	if err := c.Validate(); err != nil {
-		return nil, fmt.Errorf("source %s: http client settings: %w", name, err)
-	}
-	rt, err := promconfig.NewRoundTripperFromConfig(c, name, promconfig.WithUserAgent(env.Agent))
-	if err != nil {
-		return nil, fmt.Errorf("source %s: %w", name, err)
-	}
-	return newSource(name, u, s.Timeout.Std(), rt, c.FollowRedirects)
+	return newSource(name, s.Timeout.Std(), client)
 }
 
-func newSource(name string, u *url.URL, timeout time.Duration, rt http.RoundTripper, follow bool) (*Source, error) {
-	client, err := api.NewClient(api.Config{Address: u.String(), Client: &http.Client{
-		Transport: &bounded{next: rt},
-		CheckRedirect: func(to *http.Request, via []*http.Request) error {
-			// Credentials are added to each request, so none may go elsewhere.
-			if !follow || len(via) > maxRedirects || to.URL.Host != u.Host || to.URL.Scheme != u.Scheme {
-				return http.ErrUseLastResponse
-			}
-			return nil
-		},
-	}})
+func newSource(name string, timeout time.Duration, client *httpclient.Client) (*Source, error) {
+	c, err := api.NewClient(api.Config{Address: client.Base().String(), Client: client.HTTP()})
 	if err != nil {
 		return nil, fmt.Errorf("source %s: url can't be parsed", name)
 	}
-	return &Source{name: name, host: u.Host, timeout: timeout, api: v1.NewAPI(client), slots: make(chan struct{}, maxConcurrent)}, nil
+	return &Source{name: name, timeout: timeout, client: client, api: v1.NewAPI(c), slots: make(chan struct{}, maxConcurrent)}, nil
 }
 
 // Origin names the server, for the independence of signals.
-func (s *Source) Origin() string { return "prometheus:" + s.host }
+func (s *Source) Origin() string { return "prometheus:" + s.client.Base().Host }
+
+// Skew is how far the server's clock was ahead of ours in its last answer, to
+// about a second; false: not measured yet.
+func (s *Source) Skew() (time.Duration, bool) { return s.client.Skew() }
 
 // Ask evaluates each question at the moment at, at most maxConcurrent of all
 // callers' at once. A question that is not answered within the source's
@@ -89,7 +69,7 @@ func (s *Source) Ask(ctx context.Context, qs []signalbox.Question, at time.Time)
 	for i, q := range qs {
 		answers[i] = signalbox.Answer{Question: q, At: at}
 		if err := s.enter(ctx); err != nil {
-			answers[i].Err = explain(err)
+			answers[i].Err = s.explain(err)
 			continue
 		}
 		asked.Go(func() {
@@ -120,12 +100,12 @@ func (s *Source) ask(ctx context.Context, a *signalbox.Answer) {
 		a.Samples, err = instant(value, a.At)
 	}
 	if err != nil {
-		a.Samples, a.Err = nil, explain(err)
+		a.Samples, a.Err = nil, s.explain(err)
 		return
 	}
 	// Infos are left out on purpose: they are hints on how a query is written
 	// ("metric might not be a counter"), and never say that data is missing.
-	a.Warnings = plainAll(warnings)
+	a.Warnings = s.plainAll(warnings)
 }
 
 // skew is how far an answer may be from the moment asked about: the API has
@@ -191,7 +171,7 @@ func (s *Source) Range(ctx context.Context, q signalbox.Question, from, to time.
 			}
 			answers, err := s.span(ctx, q, v1.Range{Start: from, End: last, Step: step})
 			if err != nil {
-				yield(signalbox.Answer{Question: q, At: from}, explain(err))
+				yield(signalbox.Answer{Question: q, At: from}, s.explain(err))
 				return
 			}
 			for _, a := range answers {
@@ -222,7 +202,7 @@ func (s *Source) span(ctx context.Context, q signalbox.Question, r v1.Range) ([]
 	}
 	answers := make([]signalbox.Answer, r.End.Sub(r.Start)/r.Step+1)
 	for i := range answers {
-		answers[i] = signalbox.Answer{Question: q, At: r.Start.Add(time.Duration(i) * r.Step), Warnings: plainAll(warnings)}
+		answers[i] = signalbox.Answer{Question: q, At: r.Start.Add(time.Duration(i) * r.Step), Warnings: s.plainAll(warnings)}
 	}
 	for _, series := range matrix {
 		if series == nil {
@@ -241,41 +221,4 @@ func (s *Source) span(ctx context.Context, q signalbox.Question, r v1.Range) ([]
 		}
 	}
 	return answers, nil
-}
-
-// bounded is the transport below the API's client: it bounds bodies, and knows
-// what is not Prometheus.
-type bounded struct{ next http.RoundTripper }
-
-func (b *bounded) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := b.next.RoundTrip(r)
-	if err != nil {
-		return nil, err
-	}
-	if err := foreign(resp); err != nil {
-		resp.Body.Close()
-		return nil, err
-	}
-	resp.Body = &limitedBody{ReadCloser: resp.Body, left: maxBody}
-	return resp, nil
-}
-
-// limitedBody ends with an error where io.LimitReader would end in silence.
-type limitedBody struct {
-	io.ReadCloser
-	left int64
-}
-
-var errTooLarge = errors.New("the answer is larger than 32 MiB: aggregate in the query")
-
-func (l *limitedBody) Read(p []byte) (int, error) {
-	if l.left <= 0 {
-		return 0, errTooLarge
-	}
-	if int64(len(p)) > l.left {
-		p = p[:l.left]
-	}
-	n, err := l.ReadCloser.Read(p)
-	l.left -= int64(n)
-	return n, err
 }

@@ -115,6 +115,9 @@ func TestAskWhatFails(t *testing.T) {
 		{"404", says(404, "text/plain; charset=utf-8", "404 page not found"), "client error: 404"},
 		{"422", says(422, "application/json", apiError("execution", "many-to-many matching")), "execution: many-to-many matching"},
 		{"429", says(429, "application/json", "{}"), "client error: 429"},
+		{"500 that echoes", echo(500), "server error: 500: (not shown)"},
+		{"a value that is none", says(200, "application/json", vector("", `{"metric":{},"value":[1772366400,"`+secret+`"]}`)), "bad_response"},
+		{"another shape", says(200, "application/json", `{"status":"success","data":{"resultType":"vector","result":"`+secret+`"}}`), "bad_response"},
 		{"500", says(500, "application/json", apiError("internal", "oops")), "server error: 500: oops"},
 		{"503", says(503, "application/json", apiError("timeout", "query timed out")), "server error: 503: query timed out"},
 		{"502 of a proxy", says(502, "text/html", html), "HTTP 502 Bad Gateway: an answer of type text/html, so of a proxy"},
@@ -171,6 +174,9 @@ func TestAskSendsWhatIsAsked(t *testing.T) {
 		says(200, "application/json", vector("", ""))(w, r)
 	}), func(s *Settings) { s.URL += "/prefix/" })
 	ask(t, s, `x{a="b"}`)
+	if d, ok := s.Skew(); !ok || d == 0 { // the test's clock stands still
+		t.Errorf("skew %v, %v", d, ok)
+	}
 	want := fmt.Sprint("POST", "/prefix/api/v1/query", "", map[string][]string{"query": {`x{a="b"}`}, "time": {"1772366400"}, "timeout": {"10s"}}, "Bearer "+secret, "signalbox/test")
 	if got.Load() != want {
 		t.Errorf("sent %v\nwant %v", got.Load(), want)

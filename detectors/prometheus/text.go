@@ -1,28 +1,21 @@
 package prometheus
 
-import (
-	"strings"
-	"unicode"
-)
+import "github.com/signalbox/signalbox/internal/httpclient"
 
 // maxText bounds what of a foreign text is repeated.
 const maxText = 300
 
-// plain makes one bounded line of a foreign text, without control characters.
-func plain(text string) string {
-	line := strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == unicode.ReplacementChar {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(text, " "))
-	line = strings.Join(strings.Fields(line), " ")
-	if len(line) <= maxText {
-		return line
+// plain makes one bounded line of a foreign text.
+func plain(text string) string { return httpclient.Plain(text, maxText) }
+
+// plain makes one bounded line of what the server says, without the credentials
+// that it may echo.
+func (s *Source) plain(text string) string { return plain(s.client.Redact(text)) }
+
+func (s *Source) plainAll(texts []string) []string {
+	var out []string
+	for _, t := range texts {
+		out = append(out, s.plain(t))
 	}
-	cut := maxText
-	for cut > 0 && line[cut]&0xC0 == 0x80 { // not within a rune
-		cut--
-	}
-	return line[:cut] + "…"
+	return out
 }

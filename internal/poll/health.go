@@ -36,6 +36,7 @@ type source struct {
 	clock     signalbox.Clock // nil: its clock can't be seen
 	skew      time.Duration   // of its clock, ahead of ours
 	skewSince time.Time       // since when it is too great; zero: it is not
+	ahead     time.Time       // until then samples may have been stamped by a clock that was ahead
 }
 
 // health is how one detector of a source is.
@@ -66,8 +67,10 @@ func (p *Poller) setSources(detectors []Detector) {
 		s.keep(ds)
 		s.clock = nil
 		for _, d := range ds {
-			s.clock, _ = d.Asks.(signalbox.Clock)
-			break
+			if c, ok := d.Asks.(signalbox.Clock); ok {
+				s.clock = c
+				break
+			}
 		}
 		p.sources[name] = s
 		p.metrics.with(name)
@@ -171,32 +174,6 @@ func (p *Poller) tellSource(s *source) {
 		}
 	}
 	p.o.Emit(r)
-}
-
-// maxSkew is how far a source's clock may be from ours: beyond it the age of a
-// sample means nothing. It must have been so for skewFor, since an answer may
-// be late or come from a cache.
-const (
-	maxSkew = 10 * time.Second
-	skewFor = time.Minute
-)
-
-// measure reads the source's clock, and reports whether it is too far off.
-func (s *source) measure(at time.Time) (skewed bool) {
-	if s.clock == nil {
-		return false
-	}
-	skew, known := s.clock.Skew()
-	switch {
-	case !known:
-		return false
-	case skew.Abs() <= maxSkew:
-		s.skewSince = time.Time{}
-	case s.skewSince.IsZero():
-		s.skewSince = at
-	}
-	s.skew = skew
-	return !s.skewSince.IsZero() && at.Sub(s.skewSince) >= skewFor
 }
 
 // due reports whether the reading is to be told: it may have changed, or was

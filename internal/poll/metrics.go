@@ -21,6 +21,7 @@ type metrics struct {
 	lastGood  *prometheus.GaugeVec
 	questions *prometheus.CounterVec
 	seconds   *prometheus.HistogramVec
+	lateness  *prometheus.HistogramVec
 	lost      *prometheus.GaugeVec
 	skew      *prometheus.GaugeVec
 	delay     *prometheus.HistogramVec
@@ -43,6 +44,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "signalbox_poll_ask_duration_seconds", Help: "How long it took until all questions of a round were answered or given up.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}, by),
+		lateness: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "signalbox_poll_round_lateness_seconds", Help: "How long after a round was due it was judged and told: its waiting, its asking and its judging.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}, by),
 		lost: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "signalbox_poll_source_unknown", Help: "1 while a detector of the source is unknown for longer than its bound.",
 		}, by),
@@ -55,7 +60,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}, by),
 		detectors: prometheus.NewGauge(prometheus.GaugeOpts{Name: "signalbox_poll_detectors", Help: "Detectors that are polled."}),
 	}
-	r.MustRegister(m.rounds, m.lastGood, m.questions, m.seconds, m.lost, m.skew, m.delay, m.detectors)
+	r.MustRegister(m.rounds, m.lastGood, m.questions, m.seconds, m.lateness, m.lost, m.skew, m.delay, m.detectors)
 	return m
 }
 
@@ -67,6 +72,7 @@ func (m *metrics) with(source string) {
 	m.lastGood.WithLabelValues(source)
 	m.questions.WithLabelValues(source)
 	m.seconds.WithLabelValues(source)
+	m.lateness.WithLabelValues(source)
 	m.lost.WithLabelValues(source)
 	m.delay.WithLabelValues(source)
 }
@@ -77,6 +83,7 @@ func (m *metrics) without(source string) {
 	m.lastGood.Delete(gone)
 	m.questions.Delete(gone)
 	m.seconds.Delete(gone)
+	m.lateness.Delete(gone)
 	m.lost.Delete(gone)
 	m.skew.Delete(gone)
 	m.delay.Delete(gone)
@@ -92,6 +99,10 @@ func (m *metrics) good(source string, at time.Time) {
 func (m *metrics) asked(source string, questions int, took time.Duration) {
 	m.questions.WithLabelValues(source).Add(float64(questions))
 	m.seconds.WithLabelValues(source).Observe(took.Seconds())
+}
+
+func (m *metrics) late(source string, by time.Duration) {
+	m.lateness.WithLabelValues(source).Observe(max(0, by.Seconds()))
 }
 
 func (m *metrics) delays(source string, readings []signalbox.Reading) {

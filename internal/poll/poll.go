@@ -4,6 +4,7 @@
 //	schedule.go   one heap of what is due, and one timer
 //	round.go      one round: ask once for all that is due, judge, track, emit
 //	health.go     what is Unknown for too long, or has another clock, is one reading for its source
+//	clock.go      how far a source's clock is from ours, and that nothing is believed while it is too far
 //	watch.go      a source that watches says what changed, and is asked at once
 //
 // A detector's rounds are spread over its interval by the hash of what it

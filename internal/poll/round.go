@@ -100,12 +100,15 @@ func (p *Poller) round(ctx context.Context, b batch) {
 		return // nobody wants to know any more; it says nothing about the source
 	}
 	p.metrics.asked(b.source.name, len(qs), p.o.Now().Sub(started))
-	for _, part := range parts {
+	for at, part := range parts {
 		given := make([]signalbox.Answer, len(part.asks))
 		for i, q := range part.asks {
 			given[i] = answers[index[q]]
 		}
 		p.tell(b.source, part, given, started)
+		if b.due != nil {
+			p.metrics.late(b.source.name, p.o.Now().Sub(b.due[at]))
+		}
 	}
 	p.tellSource(b.source)
 }
@@ -187,7 +190,11 @@ func (p *Poller) tell(src *source, a asking, answers []signalbox.Answer, at time
 		return
 	}
 	e.told = a.turn
-	readings, edges := e.tracker.Step(a.def.Detector.Judge(answers, e.tracker.Last(), at), at)
+	judged := a.def.Detector.Judge(answers, e.tracker.Last(), at)
+	if why := src.distrust(at); why != "" {
+		judged = disbelieve(judged, why)
+	}
+	readings, edges := e.tracker.Step(judged, at)
 	e.knows()
 	r := Round{Detector: a.def.Name, At: at, Readings: readings, Edges: edges, Good: track.IsGood(readings)}
 	src.took(a.def, r)

@@ -31,6 +31,7 @@ const idle = time.Hour
 type batch struct {
 	source  *source
 	entries []*entry
+	due     []time.Time // when each entry was; nil: beside the schedule
 	bound   time.Duration
 }
 
@@ -50,7 +51,7 @@ func (p *Poller) take() (batches []batch, wait time.Duration) {
 	index := map[batchKey]int{}
 	for len(p.due) > 0 && !p.due[0].at.After(now) {
 		d := &p.due[0]
-		e := d.entry
+		e, was := d.entry, d.at
 		e.mu.Lock()
 		def, busy := e.def, e.running
 		e.running = true
@@ -71,7 +72,7 @@ func (p *Poller) take() (batches []batch, wait time.Duration) {
 			index[key] = i
 			batches = append(batches, batch{source: key.source, bound: key.bound})
 		}
-		batches[i].entries = append(batches[i].entries, e)
+		batches[i].entries, batches[i].due = append(batches[i].entries, e), append(batches[i].due, was)
 	}
 	if len(p.due) == 0 {
 		return batches, idle

@@ -79,11 +79,11 @@ func (t *Tracker) look(r *signalbox.Reading, at time.Time) bool {
 		s = &series{condition: r.Condition, since: at, looked: at, knownAt: at}
 		t.series[r.Series] = s
 	}
-	s.count(r.Condition, t.counted(s, at), at, t.good)
+	s.count(r.Condition, t.counted(s, r, at), at, t.good)
 	if s.condition != r.Condition {
 		s.condition, s.since = r.Condition, at
 	}
-	s.looked = at
+	s.looked, s.sampled = at, r.SampleAt
 	known := t.last[r.Series].Items
 	more := s.open && len(r.Items) > len(known)
 	if s.open && len(r.Items) < len(known) {
@@ -95,17 +95,30 @@ func (t *Tracker) look(r *signalbox.Reading, at time.Time) bool {
 		r.OnsetAt, r.WellAt = s.onset, s.well
 	}
 	if r.Series != "" && (r.Condition != signalbox.Unknown || s.known == signalbox.Unknown) {
-		t.last[r.Series] = *r
+		t.last[r.Series] = s.remembered(*r)
 	}
 	return edge
 }
 
+// remembered is what of a reading is known to the next look: the items of an
+// illness that is over are not those of the next.
+func (s *series) remembered(r signalbox.Reading) signalbox.Reading {
+	if !s.open && s.known == signalbox.Clear {
+		r.Items = nil
+	}
+	return r
+}
+
 // counted is the time since the last look that counts: both looks knew the
-// series, and they are near enough to each other.
-func (t *Tracker) counted(s *series, at time.Time) time.Duration {
+// series, and they are near enough to each other. Where both had samples it is
+// the time between those.
+func (t *Tracker) counted(s *series, r *signalbox.Reading, at time.Time) time.Duration {
 	span := at.Sub(s.looked)
 	if s.condition == signalbox.Unknown || span < 0 || t.maxGap > 0 && span > t.maxGap {
 		return 0
+	}
+	if !s.sampled.IsZero() && !r.SampleAt.IsZero() {
+		return max(0, r.SampleAt.Sub(s.sampled))
 	}
 	return span
 }

@@ -17,7 +17,9 @@ const ForgetAfter = time.Hour
 // # The clock
 //
 // Only time between two successive looks that both knew the series counts,
-// as breach or as clear. Time in which a series was Unknown counts as neither:
+// as breach or as clear. It is the samples' own time that counts, where they
+// have one: a sample that is looked at again proves nothing anew, so that one
+// bad sample of a server which then stops never lasts for long. Time in which a series was Unknown counts as neither:
 // it pauses both clocks and breaks no streak, so that a gap in the data neither
 // opens an incident, nor closes one, nor makes an ill series start again.
 // Looks further apart than the greatest gap count as Unknown in between.
@@ -34,6 +36,7 @@ type series struct {
 	condition signalbox.Condition // of the last look
 	since     time.Time           // of condition
 	looked    time.Time           // the last look
+	sampled   time.Time           // the sample time of the last look; zero: it had none
 	known     signalbox.Condition // of the last look that knew it; Unknown: none did
 	knownAt   time.Time
 	held      time.Duration // counted time of known
@@ -75,7 +78,7 @@ func (t *Tracker) Restore(open []signalbox.Reading, good time.Time) {
 		}
 		if !seen {
 			r.Condition = s.known
-			t.last[r.Series] = r
+			t.last[r.Series] = s.remembered(r)
 		}
 	}
 }

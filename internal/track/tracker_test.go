@@ -245,6 +245,9 @@ func TestMoreItemsAreAnEdge(t *testing.T) {
 	if got := strings.Join(told, " "); got != "1[a] 3[a b] 6[a b c]" {
 		t.Errorf("edges %s", got)
 	}
+	if known := tr.Last()["a"].Items; len(known) != 3 {
+		t.Errorf("an open series knows %v", known)
+	}
 	// Known again after a restart: what is durable is no news.
 	open := tr.Open()
 	later := New(Timing{}, 0)
@@ -253,5 +256,60 @@ func TestMoreItemsAreAnEdge(t *testing.T) {
 	r.Items = open[0].Items
 	if _, edges := later.Step([]signalbox.Reading{r}, at(7)); len(edges) != 0 {
 		t.Errorf("edges %v for items that are known", edges)
+	}
+}
+
+// The items of an illness stay known until it is over, and not beyond: what is
+// found then begins anew.
+func TestItemsEndWithTheirIllness(t *testing.T) {
+	tr := New(Timing{ClearFor: 2 * interval}, 0)
+	look := func(i int, c signalbox.Condition, items ...string) (known []string) {
+		r := reading("a", c, at(i))
+		r.Items = items
+		tr.Step([]signalbox.Reading{r}, at(i))
+		return tr.Last()["a"].Items
+	}
+	look(0, signalbox.Breached, "x")
+	for i, c := range []signalbox.Condition{signalbox.Clear, signalbox.Unknown, signalbox.Clear} {
+		if known := look(i+1, c); len(known) != 1 {
+			t.Errorf("look %d, still open: knows %v, want [x]", i+1, known)
+		}
+	}
+	for i := 4; i < 6; i++ {
+		tr.Step([]signalbox.Reading{reading("a", signalbox.Clear, at(i))}, at(i))
+	}
+	if known := tr.Last()["a"].Items; len(tr.Open()) != 0 || known != nil {
+		t.Errorf("over: knows %v, want none", known)
+	}
+	again := New(Timing{}, 0)
+	over := reading("a", signalbox.Clear, at(1))
+	over.Items = []string{"x"}
+	again.Restore([]signalbox.Reading{over}, at(1))
+	if known := again.Last()["a"].Items; known != nil {
+		t.Errorf("restored when it was over: knows %v, want none", known)
+	}
+}
+
+// A sample that is looked at again proves nothing anew.
+func TestTimeCountsBySamples(t *testing.T) {
+	tr := New(Timing{For: time.Minute}, 31*time.Second)
+	sampled := start
+	look := func(after time.Duration, c signalbox.Condition) int {
+		r := signalbox.Reading{Series: "a", Condition: c, SampleAt: sampled, At: start.Add(after)}
+		_, edges := tr.Step([]signalbox.Reading{r}, start.Add(after))
+		return len(edges)
+	}
+	for after := time.Duration(0); after <= 75*time.Second; after += 15 * time.Second {
+		if look(after, signalbox.Breached) > 0 {
+			t.Fatalf("one bad sample opened an incident after %s", after)
+		}
+	}
+	sampled = start.Add(45 * time.Second) // the next one, late
+	if look(90*time.Second, signalbox.Breached) > 0 {
+		t.Fatal("45s of bad samples opened an incident that wants 60s")
+	}
+	sampled = start.Add(time.Minute)
+	if look(105*time.Second, signalbox.Breached) != 1 {
+		t.Fatal("60s of bad samples must open an incident")
 	}
 }

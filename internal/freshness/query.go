@@ -1,4 +1,4 @@
-package prometheus
+package freshness
 
 import (
 	"errors"
@@ -9,13 +9,16 @@ import (
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
+
+	"github.com/signalbox/signalbox/internal/httpclient"
 )
 
-// query is what must be known of a PromQL expression to judge its answers.
-type query struct {
-	text      string
+// Query is what must be known of a PromQL expression to judge its answers. It is
+// immutable.
+type Query struct {
+	Text      string
 	selectors []selector
-	window    time.Duration // how far back of the evaluation the value reaches
+	Window    time.Duration // how far back of the evaluation the value reaches
 }
 
 // selector is one vector selector of a query, as its freshness is asked.
@@ -55,9 +58,11 @@ func (s labelSet) without(names ...string) labelSet {
 	return s
 }
 
+// ErrComparison says why the last operator of a query must not be a comparison.
+var ErrComparison = errors.New("must not end in a comparison, since its empty answer would not prove health: let the query give the value, and put the threshold into breach")
+
 var (
 	errType       = errors.New("must give an instant vector or a scalar")
-	errComparison = errors.New("must not end in a comparison, since its empty answer would not prove health: let the query give the value, and put the threshold into breach")
 	errNoSelector = errors.New("must select a metric: a value without samples behind it proves nothing")
 	errAt         = errors.New("must not use @: the value would stand still while time goes on")
 	errFar        = errors.New("must not reach further back than 10 years")
@@ -67,16 +72,16 @@ var (
 // farthest is how far back a query may reach: within what a Duration can add up.
 const farthest = 10 * 365 * 24 * time.Hour
 
-// parseQuery reads a PromQL expression. The error says the rule that it breaks.
-func parseQuery(text string) (*query, error) {
+// Parse reads a PromQL expression. The error says the rule that it breaks.
+func Parse(text string) (*Query, error) {
 	expr, err := parser.ParseExpr(text)
 	if err != nil {
-		return nil, fmt.Errorf("must be PromQL: %s", plain(err.Error()))
+		return nil, fmt.Errorf("must be PromQL: %s", httpclient.Plain(err.Error(), 300))
 	}
 	if t := expr.Type(); t != parser.ValueTypeVector && t != parser.ValueTypeScalar {
 		return nil, fmt.Errorf("%w, not a %s", errType, parser.DocumentedType(t))
 	}
-	w := &walk{query: &query{text: strings.TrimSpace(text)}}
+	w := &walk{query: &Query{Text: strings.TrimSpace(text)}}
 	if err := w.visit(expr, path{compare: labelSet{all: true}}); err != nil {
 		return nil, err
 	}
@@ -86,9 +91,9 @@ func parseQuery(text string) (*query, error) {
 	return w.query, nil
 }
 
-// endsInComparison reports whether the expression filters by a comparison, so
+// EndsInComparison reports whether the expression filters by a comparison, so
 // that what is well is left out of its answer.
-func endsInComparison(text string) bool {
+func EndsInComparison(text string) bool {
 	expr, err := parser.ParseExpr(text)
 	for err == nil {
 		p, ok := expr.(*parser.ParenExpr)
@@ -101,8 +106,8 @@ func endsInComparison(text string) bool {
 	return err == nil && ok && b.Op.IsComparisonOperator() && !b.ReturnBool
 }
 
-// questions are the distinct freshness questions, in order.
-func (q *query) questions() []string {
+// Questions are the distinct freshness questions, in order.
+func (q *Query) Questions() []string {
 	var out []string
 	for _, s := range q.selectors {
 		if !slices.Contains(out, s.question) {
@@ -137,7 +142,7 @@ func (p path) back(reach, offset time.Duration) (path, error) {
 }
 
 // walk collects the selectors of an expression.
-type walk struct{ query *query }
+type walk struct{ query *Query }
 
 func (w *walk) visit(n parser.Node, p path) error {
 	switch n := n.(type) {
@@ -185,7 +190,7 @@ func (w *walk) selector(v *parser.VectorSelector, p path) error {
 	w.query.selectors = append(w.query.selectors, selector{
 		question: "timestamp(" + bare.String() + ")", offset: p.offset, optional: p.optional, compare: p.compare,
 	})
-	w.query.window = max(w.query.window, p.reach+p.offset)
+	w.query.Window = max(w.query.Window, p.reach+p.offset)
 	return nil
 }
 

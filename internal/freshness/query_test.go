@@ -1,4 +1,4 @@
-package prometheus
+package freshness
 
 import (
 	"fmt"
@@ -55,7 +55,7 @@ func TestParseQuery(t *testing.T) {
 		{`{"a.b", c="d"}`, 0, []string{`timestamp({__name__="a.b",c="d"})`}},
 	} {
 		t.Run(c.query, func(t *testing.T) {
-			q, err := parseQuery(c.query)
+			q, err := Parse(c.query)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -63,8 +63,8 @@ func TestParseQuery(t *testing.T) {
 			for _, s := range q.selectors {
 				got = append(got, tell(s))
 			}
-			if !slices.Equal(got, c.want) || q.window != c.window {
-				t.Errorf("selectors %q over %s, want %q over %s", got, q.window, c.want, c.window)
+			if !slices.Equal(got, c.want) || q.Window != c.window {
+				t.Errorf("selectors %q over %s, want %q over %s", got, q.Window, c.want, c.window)
 			}
 		})
 	}
@@ -87,7 +87,7 @@ func TestRefusedQueries(t *testing.T) {
 		`x offset 11y`:                        "must not reach further back than 10 years",
 		`sum_over_time(x[5m:] offset -1m)`:    "must not use a negative offset",
 	} {
-		if _, err := parseQuery(query); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Parse(query); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want an error with %q", query, err, want)
 		}
 	}
@@ -97,7 +97,7 @@ func TestEndsInComparison(t *testing.T) {
 	for query, want := range map[string]bool{
 		`x > 5`: true, `((x) == 5)`: true, `x > bool 5`: false, `x`: false, `(x > 5) * 2`: false, `sum(x > 5)`: false, `x and x > 5`: false,
 	} {
-		if got := endsInComparison(query); got != want {
+		if got := EndsInComparison(query); got != want {
 			t.Errorf("%s: %v, want %v", query, got, want)
 		}
 	}
@@ -113,16 +113,16 @@ func FuzzParseQuery(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		endsInComparison(text)
-		q, err := parseQuery(text)
+		EndsInComparison(text)
+		q, err := Parse(text)
 		if err != nil {
 			if strings.ContainsAny(err.Error(), "\n\x00") {
 				t.Errorf("the error is more than one line: %q", err)
 			}
 			return
 		}
-		if len(q.selectors) == 0 || q.window < 0 {
-			t.Fatalf("%q: %d selectors over %s", text, len(q.selectors), q.window)
+		if len(q.selectors) == 0 || q.Window < 0 {
+			t.Fatalf("%q: %d selectors over %s", text, len(q.selectors), q.Window)
 		}
 		for _, s := range q.selectors {
 			e, err := parser.ParseExpr(s.question)

@@ -1,4 +1,4 @@
-package prometheus
+package freshness
 
 import (
 	"maps"
@@ -10,7 +10,7 @@ import (
 	signalbox "github.com/signalbox/signalbox"
 )
 
-// ages answers how old the samples behind a result series are.
+// Ages answers how old the samples behind a result series are.
 //
 // A sample of a selector stands behind a result when it agrees with it on every
 // label that they share, of those that reach the result: that is as much as can
@@ -19,14 +19,14 @@ import (
 // ten makes an average a lie. A selector of which no sample stands behind the
 // result makes it Unknown, unless the query can do without it (`or`, `unless`,
 // absent).
-type ages struct {
+type Ages struct {
 	selectors []selectorAges
 }
 
 type selectorAges struct {
 	selector
 	groups map[string]*nameGroup         // by the names of the labels
-	found  map[string]map[string]moments // by the names of a result's labels, then by the values of the shared ones
+	found  map[string]map[string]Moments // by the names of a result's labels, then by the values of the shared ones
 	shared map[string][][]string
 }
 
@@ -36,27 +36,27 @@ type nameGroup struct {
 	samples []signalbox.Sample
 }
 
-// moments are the oldest and the newest sample time of a group.
-type moments struct{ oldest, newest time.Time }
+// Moments are the oldest and the newest sample time of a group.
+type Moments struct{ Oldest, Newest time.Time }
 
-func (m moments) with(o moments) moments {
-	if m.oldest.IsZero() || o.oldest.Before(m.oldest) {
-		m.oldest = o.oldest
+func (m Moments) with(o Moments) Moments {
+	if m.Oldest.IsZero() || o.Oldest.Before(m.Oldest) {
+		m.Oldest = o.Oldest
 	}
-	if o.newest.After(m.newest) {
-		m.newest = o.newest
+	if o.Newest.After(m.Newest) {
+		m.Newest = o.Newest
 	}
 	return m
 }
 
-// newAges indexes the answers to a query's freshness questions. The index is
+// NewAges indexes the answers to a query's freshness questions. The index is
 // for one round, and not for concurrent use.
-func newAges(selectors []selector, answer func(question string) signalbox.Answer) *ages {
-	a := &ages{}
-	for _, s := range selectors {
+func NewAges(q *Query, answer func(question string) signalbox.Answer) *Ages {
+	a := &Ages{}
+	for _, s := range q.selectors {
 		sa := selectorAges{
 			selector: s, groups: map[string]*nameGroup{},
-			found: map[string]map[string]moments{}, shared: map[string][][]string{},
+			found: map[string]map[string]Moments{}, shared: map[string][][]string{},
 		}
 		for _, sample := range answer(s.question).Samples {
 			names := slices.Sorted(maps.Keys(sample.Labels))
@@ -71,16 +71,16 @@ func newAges(selectors []selector, answer func(question string) signalbox.Answer
 	return a
 }
 
-// behind returns the times of the samples behind a result; ok is false when a
+// Behind returns the times of the samples behind a result; ok is false when a
 // selector that is needed has none, or none has any.
-func (a *ages) behind(labels map[string]string) (m moments, ok bool) {
+func (a *Ages) Behind(labels map[string]string) (m Moments, ok bool) {
 	names := slices.Sorted(maps.Keys(labels))
 	key := strings.Join(names, "\xff")
 	for i := range a.selectors {
 		s := &a.selectors[i]
 		of, there := s.behind(labels, names, key)
 		if !there && !s.optional {
-			return moments{}, false
+			return Moments{}, false
 		}
 		if there {
 			m, ok = m.with(of), true
@@ -89,7 +89,7 @@ func (a *ages) behind(labels map[string]string) (m moments, ok bool) {
 	return m, ok
 }
 
-func (s *selectorAges) behind(labels map[string]string, names []string, key string) (m moments, ok bool) {
+func (s *selectorAges) behind(labels map[string]string, names []string, key string) (m Moments, ok bool) {
 	if s.found[key] == nil {
 		s.index(names, key)
 	}
@@ -103,7 +103,7 @@ func (s *selectorAges) behind(labels map[string]string, names []string, key stri
 
 // index makes the look-up for results whose labels have the given names.
 func (s *selectorAges) index(names []string, key string) {
-	found := map[string]moments{}
+	found := map[string]Moments{}
 	for _, g := range s.groups {
 		var shared []string
 		for _, n := range g.names {
@@ -115,7 +115,7 @@ func (s *selectorAges) index(names []string, key string) {
 		for _, sample := range g.samples {
 			at := s.time(sample.Value)
 			k := joined(shared, sample.Labels)
-			found[k] = found[k].with(moments{at, at})
+			found[k] = found[k].with(Moments{at, at})
 		}
 	}
 	s.found[key] = found
