@@ -24,6 +24,7 @@ type AlertmanagerOptions struct {
 type AlertmanagerServer struct {
 	*Server
 	ClusterAddress string // "host:port" for peers; empty: it is none
+	file           string // of its configuration
 }
 
 // Alertmanager starts an Alertmanager.
@@ -33,7 +34,7 @@ func Alertmanager(t testing.TB, o AlertmanagerOptions) *AlertmanagerServer {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "alertmanager.yml")
 	writeFile(t, file, []byte(o.Config))
-	am := &AlertmanagerServer{}
+	am := &AlertmanagerServer{file: file}
 	am.Server = start(t, launch{
 		name: "alertmanager", client: http.DefaultClient, probe: "/-/ready", url: loopback("http"),
 		argv: func(port int) []string {
@@ -45,6 +46,24 @@ func Alertmanager(t testing.TB, o AlertmanagerOptions) *AlertmanagerServer {
 		},
 	})
 	return am
+}
+
+// Reconfigure has it read another configuration.
+func (am *AlertmanagerServer) Reconfigure(t testing.TB, config string) {
+	t.Helper()
+	writeFile(t, am.file, []byte(config))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, am.URL+"/-/reload", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("Alertmanager did not take its new configuration: %s", resp.Status)
+	}
 }
 
 func (am *AlertmanagerServer) clusterArgs(t testing.TB, o AlertmanagerOptions) []string {

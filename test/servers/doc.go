@@ -1,6 +1,6 @@
-// Package servers runs real servers for tests: Prometheus, Alertmanager and a
-// Kubernetes API server as child processes, and an exporter in process whose
-// gauges a test sets.
+// Package servers runs real servers for tests: Prometheus, Alertmanager, a
+// Kubernetes API server, and PostgreSQL, Redis and RabbitMQ with their exporters
+// as child processes, and an exporter in process whose gauges a test sets.
 //
 // Each listens on free ports of loopback, is ready when its constructor
 // returns, dies with the test's process, and is stopped when its test ends; the
@@ -15,7 +15,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -56,10 +55,7 @@ func program(t testing.TB, b cache.Binary, needs ...string) string {
 	if exists(append(needs, path)) {
 		return path
 	}
-	if strings.EqualFold(os.Getenv("CI"), "true") {
-		t.Fatalf("%s %s is not there: run `%s` first", b.Name, b.Version, cache.Command)
-	}
-	t.Skipf("SKIPPED, NOT TESTED: %s %s is not there: run `%s`", b.Name, b.Version, cache.Command)
+	lacks(t, b.Name, b.Version)
 	return ""
 }
 

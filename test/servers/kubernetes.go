@@ -9,9 +9,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/server/v3/embed"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -27,19 +30,21 @@ const (
 )
 
 // KubeServer is a real kube-apiserver with RBAC, on an etcd in the test's
-// process. It has no controllers and no kubelets.
+// process. It has no kubelets, and the controllers that KubeControllers starts.
 type KubeServer struct {
 	*Server
 
 	t        testing.TB
+	etcd     *embed.Etcd
 	dir      string
 	ca       []byte            // PEM
 	tokens   map[string]string // by account
 	auditLog string
 }
 
-// KubeAPI starts an API server.
-func KubeAPI(t testing.TB) *KubeServer {
+// KubeAPI starts an API server. flags are added to its own: a later flag of a
+// name counts.
+func KubeAPI(t testing.TB, flags ...string) *KubeServer {
 	t.Helper()
 	path := program(t, cache.KubeAPIServer())
 	dir := t.TempDir()
@@ -47,20 +52,54 @@ func KubeAPI(t testing.TB) *KubeServer {
 	k.ca = writeServingCert(t, dir)
 	writeFile(t, filepath.Join(dir, "tokens.csv"), fmt.Appendf(nil, "%s,%s,1,\"system:masters\"\n%s,%s,2\n", k.tokens[Admin], Admin, k.tokens[Daemon], Daemon))
 	writeFile(t, filepath.Join(dir, "audit.yaml"), []byte(auditPolicy))
-	etcd := startEtcd(t)
+	k.etcd = startEtcd(t)
 	k.Server = start(t, launch{
 		name: "kube-apiserver", client: k.https(), probe: "/readyz", url: loopback("https"),
-		argv: func(port int) []string { return append([]string{path}, k.args(port, etcd)...) },
+		argv: func(port int) []string { return slices.Concat([]string{path}, k.args(port), flags) },
 	})
 	return k
 }
 
-func (k *KubeServer) args(port int, etcd string) []string {
+// Compact removes the history of the server's etcd: a watch from an earlier
+// version is answered with 410 Gone.
+func (k *KubeServer) Compact() {
+	k.t.Helper()
+	at := k.etcd.Server.KV().Rev()
+	if _, err := k.etcd.Server.Compact(k.t.Context(), &etcdserverpb.CompactionRequest{Revision: at, Physical: true}); err != nil {
+		k.t.Fatal(err)
+	}
+}
+
+// KubeControllers starts a kube-controller-manager on the API server, with the
+// controllers of workloads.
+func KubeControllers(t testing.TB, k *KubeServer) *Server {
+	t.Helper()
+	path := program(t, cache.KubeControllerManager())
+	dir, config := t.TempDir(), k.Kubeconfig(Admin)
+	return start(t, launch{
+		name: "kube-controller-manager", client: insecure(), probe: "/healthz", url: loopback("https"),
+		argv: func(port int) []string {
+			return []string{
+				path, "--kubeconfig=" + config, "--authentication-kubeconfig=" + config, "--authorization-kubeconfig=" + config,
+				"--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", port), "--cert-dir=" + dir, "--leader-elect=false", "--profiling=false",
+				"--controllers=deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller,job-controller,cronjob-controller",
+			}
+		},
+	})
+}
+
+// insecure is a client for a server that makes its own certificate, and that is
+// only asked whether it is ready.
+func insecure() *http.Client {
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}} //nolint:gosec // a probe on loopback, which sends nothing
+}
+
+func (k *KubeServer) args(port int) []string {
 	in := func(name string) string { return filepath.Join(k.dir, name) }
 	return []string{
 		"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", port),
 		"--tls-cert-file=" + in("tls.crt"), "--tls-private-key-file=" + in("tls.key"), "--cert-dir=" + k.dir,
-		"--etcd-servers=" + etcd, "--endpoint-reconciler-type=none", "--service-cluster-ip-range=10.0.0.0/24",
+		"--etcd-servers=http://" + k.etcd.Clients[0].Addr().String(), "--endpoint-reconciler-type=none", "--service-cluster-ip-range=10.0.0.0/24",
 		"--token-auth-file=" + in("tokens.csv"), "--authorization-mode=RBAC", "--disable-admission-plugins=ServiceAccount",
 		"--service-account-issuer=https://127.0.0.1", "--service-account-key-file=" + in("tls.key"), "--service-account-signing-key-file=" + in("tls.key"),
 		"--audit-policy-file=" + in("audit.yaml"), "--audit-log-path=" + k.auditLog,
@@ -102,6 +141,16 @@ func (k *KubeServer) KubeconfigFor(account, url string) string {
 	return path
 }
 
+// TLS is the server's own certificate, for a proxy before it.
+func (k *KubeServer) TLS() *tls.Config {
+	k.t.Helper()
+	cert, err := tls.LoadX509KeyPair(filepath.Join(k.dir, "tls.crt"), filepath.Join(k.dir, "tls.key"))
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+}
+
 // Client returns a client with the rights of an account.
 func (k *KubeServer) Client(account string) kubernetes.Interface {
 	k.t.Helper()
@@ -122,6 +171,7 @@ func (k *KubeServer) Client(account string) kubernetes.Interface {
 type AuditEntry struct {
 	Verb      string `json:"verb"`
 	UserAgent string `json:"userAgent"`
+	URI       string `json:"requestURI"`
 	User      struct {
 		Username string `json:"username"`
 	} `json:"user"`

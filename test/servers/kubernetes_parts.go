@@ -17,9 +17,8 @@ import (
 	"go.etcd.io/etcd/server/v3/embed"
 )
 
-// startEtcd starts an etcd in this process, without fsync, and returns the URL
-// of its clients.
-func startEtcd(t testing.TB) string {
+// startEtcd starts an etcd in this process, without fsync.
+func startEtcd(t testing.TB) *embed.Etcd {
 	t.Helper()
 	local := url.URL{Scheme: "http", Host: "127.0.0.1:0"}
 	config := embed.NewConfig()
@@ -40,7 +39,7 @@ func startEtcd(t testing.TB) string {
 	case <-t.Context().Done():
 		t.Fatal(t.Context().Err())
 	}
-	return "http://" + etcd.Clients[0].Addr().String()
+	return etcd
 }
 
 // writeServingCert writes tls.crt and tls.key, self-signed for 127.0.0.1, and

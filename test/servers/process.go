@@ -2,6 +2,7 @@ package servers
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,9 +26,18 @@ type Server struct {
 	t       testing.TB
 	name    string
 	argv    []string
+	how     how
 	logPath string
 	probe   func(context.Context) error
 	running *child
+}
+
+// how a program runs, where that is not as the test itself.
+type how struct {
+	env  []string            // nil: that of the test
+	dir  string              // working directory
+	user *syscall.Credential // nil: the test's
+	quit syscall.Signal      // what asks it to end; 0: SIGTERM
 }
 
 // child is one run of a Server's program.
@@ -43,6 +53,8 @@ type launch struct {
 	url    func(port int) string
 	probe  string // path that answers 200 when it is ready
 	client *http.Client
+	check  func(ctx context.Context, port int) error // in place of probe: nil when it is ready
+	how    how
 }
 
 // start starts a server, on another port where the one it got is taken.
@@ -53,8 +65,11 @@ func start(t testing.TB, l launch) *Server {
 		port := freePort(t)
 		url := l.url(port)
 		s := &Server{
-			URL: url, t: t, name: l.name, argv: l.argv(port), probe: ready(l.client, url+l.probe),
+			URL: url, t: t, name: l.name, argv: l.argv(port), how: l.how, probe: ready(l.client, url+l.probe),
 			logPath: filepath.Join(t.TempDir(), l.name+".log"),
+		}
+		if l.check != nil {
+			s.probe = func(ctx context.Context) error { return l.check(ctx, port) }
 		}
 		s.spawn()
 		err := s.awaitReady()
@@ -63,10 +78,16 @@ func start(t testing.TB, l launch) *Server {
 			return s
 		}
 		s.Kill()
-		if attempt == attempts || !strings.Contains(s.Log(), "address already in use") {
+		if attempt == attempts || !taken(s.Log()) {
 			t.Fatalf("%s: %v\n%s", l.name, err, s.tail())
 		}
 	}
+}
+
+// taken reports whether a log says that a port was taken.
+func taken(log string) bool {
+	log = strings.ToLower(log)
+	return strings.Contains(log, "address already in use") || strings.Contains(log, "eaddrinuse")
 }
 
 // spawn starts the program. The thread that starts it waits for it: Pdeathsig
@@ -80,7 +101,8 @@ func (s *Server) spawn() {
 	defer log.Close()
 	cmd := exec.Command(s.argv[0], s.argv[1:]...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	cmd.Env, cmd.Dir = s.how.env, s.how.dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true, Credential: s.how.user}
 	c := &child{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error, 1)
 	go func() {
@@ -124,7 +146,7 @@ func (s *Server) awaitReady() error {
 func (s *Server) Kill() { s.stop(syscall.SIGKILL) }
 
 // Stop asks the server to end, and waits until it has.
-func (s *Server) Stop() { s.stop(syscall.SIGTERM) }
+func (s *Server) Stop() { s.stop(cmp.Or(s.how.quit, syscall.SIGTERM)) }
 
 func (s *Server) stop(signal syscall.Signal) {
 	c := s.running

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +18,8 @@ import (
 type PrometheusOptions struct {
 	// Scrape lists the targets ("host:port") of each job.
 	Scrape map[string][]string
+	// Paths are where jobs are scraped, with a query; absent: /metrics.
+	Paths map[string]string
 	// Rules are rule files, each the YAML of one with its groups.
 	Rules []string
 	// Alertmanagers are their base URLs or "host:port".
@@ -45,7 +48,7 @@ func Prometheus(t testing.TB, o PrometheusOptions) *Server {
 				"--rules.alert.resend-delay=" + interval(o),
 			}
 			if o.Lookback > 0 {
-				argv = append(argv, "--query.lookback-delta="+o.Lookback.String())
+				argv = append(argv, fmt.Sprintf("--query.lookback-delta=%dms", o.Lookback.Milliseconds()))
 			}
 			return argv
 		},
@@ -58,7 +61,7 @@ func prometheusConfig(t testing.TB, dir string, o PrometheusOptions) []byte {
 	every := interval(o)
 	var jobs []any
 	for job, targets := range o.Scrape {
-		jobs = append(jobs, map[string]any{"job_name": job, "static_configs": static(targets)})
+		jobs = append(jobs, scrapeConfig(t, job, o.Paths[job], targets))
 	}
 	var files []string
 	for i, text := range o.Rules {
@@ -80,9 +83,22 @@ func prometheusConfig(t testing.TB, dir string, o PrometheusOptions) []byte {
 	return b
 }
 
+func scrapeConfig(t testing.TB, job, path string, targets []string) map[string]any {
+	t.Helper()
+	config := map[string]any{"job_name": job, "static_configs": static(targets)}
+	if path != "" {
+		u, err := url.Parse(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config["metrics_path"], config["params"] = u.Path, u.Query()
+	}
+	return config
+}
+
 func interval(o PrometheusOptions) string {
 	if o.Interval > 0 {
-		return o.Interval.String()
+		return fmt.Sprintf("%dms", o.Interval.Milliseconds()) // Prometheus takes no fractions
 	}
 	return "1s"
 }

@@ -41,6 +41,9 @@ func KubeControllerManager() Binary {
 	return Binary{Name: "kube-controller-manager", Version: KubeAPIServer().Version}
 }
 
+// Loki is built from the module in test/servers/loki, whose version it has.
+func Loki() Binary { return Binary{Name: "loki", Version: "3.7.8"} }
+
 // Dir is the cache: $XDG_CACHE_HOME/signalbox-test, by default under ~/.cache.
 func Dir() (string, error) {
 	base, err := os.UserCacheDir()

@@ -66,11 +66,11 @@ func (in *installer) templates(ctx context.Context) error {
 	return nil
 }
 
-// download asks for the package, and once more after bringing the lists up to
+// download asks for packages, and once more after bringing the lists up to
 // date: a bare machine has none, or old ones.
-func (in *installer) download(ctx context.Context, work, name string) error {
+func (in *installer) download(ctx context.Context, work string, names ...string) error {
 	get := func() error {
-		return command(ctx, work, "apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", name)
+		return command(ctx, work, "apt-get", append([]string{"-qq", "-o", "APT::Sandbox::User=root", "download"}, names...)...)
 	}
 	err := get()
 	if err == nil || in.listed {

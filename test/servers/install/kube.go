@@ -25,21 +25,34 @@ const (
 // build builds a program of Kubernetes in the nested module, without cgo, so
 // that the result needs no C library and no C compiler.
 func (in *installer) build(ctx context.Context, b cache.Binary) (string, error) {
+	return in.buildIn(ctx, b, nested{
+		module: kubeModule, program: kubePrograms + b.Name, version: "k8s.io/component-base/version.gitVersion=v" + b.Version,
+		takes: "about 8 minutes on two cores for the first program; those built before are not built again",
+	})
+}
+
+// nested is a program in a nested module.
+type nested struct {
+	module  string // its folder, from the project's root
+	program string // its package
+	version string // what the linker sets, so that it tells its version
+	takes   string
+}
+
+func (in *installer) buildIn(ctx context.Context, b cache.Binary, n nested) (string, error) {
 	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/signalbox/signalbox").Output()
 	if err != nil {
 		return "", fmt.Errorf("run it in the project: %w", err)
 	}
-	module := filepath.Join(strings.TrimSpace(string(root)), filepath.FromSlash(kubeModule))
+	module := filepath.Join(strings.TrimSpace(string(root)), filepath.FromSlash(n.module))
 	say("%s %s: downloading its modules", b.Name, b.Version)
-	program := kubePrograms + b.Name
-	total, err := countPackages(ctx, module, program)
+	total, err := countPackages(ctx, module, n.program)
 	if err != nil {
 		return "", err
 	}
-	say("%s %s: building %d packages, in about 8 minutes on two cores for the first program; those built before are not built again", b.Name, b.Version, total)
+	say("%s %s: building %d packages, in %s", b.Name, b.Version, total, n.takes)
 	out := filepath.Join(in.scratch, b.Name)
-	cmd := goCommand(ctx, module, "build", "-v", "-trimpath",
-		"-ldflags", "-s -w -X k8s.io/component-base/version.gitVersion=v"+b.Version, "-o", out, program)
+	cmd := goCommand(ctx, module, "build", "-v", "-trimpath", "-ldflags", "-s -w -X "+n.version, "-o", out, n.program)
 	return out, runShown(cmd, b.Name, total)
 }
 

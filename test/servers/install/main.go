@@ -3,9 +3,12 @@
 //
 //	Prometheus, Alertmanager   from Debian's packages, unpacked, not installed: no service starts;
 //	                           two templates of Alertmanager go where its program looks for them
+//	PostgreSQL, Redis,         from Debian's packages, with what they need and the machine lacks, unpacked
+//	RabbitMQ, and exporters    in the same way
 //	strace                     installed, where it is missing: the tests of a failing disk need it
 //	kube-apiserver and         built from their Go module, in about 10 minutes on two cores, once
 //	kube-controller-manager
+//	Loki                       built from its Go module, in about 5 minutes
 //
 // It is safe to run twice, and at the same time: what is there and has the
 // right version stays, one run waits for the other, and each program comes to
@@ -59,9 +62,15 @@ func run(ctx context.Context) error {
 		in.ensure(ctx, cache.Prometheus(), in.unpack),
 		in.ensure(ctx, cache.Alertmanager(), in.unpack),
 		in.templates(ctx),
+		in.bundle(ctx, cache.Postgres()),
+		in.ensure(ctx, cache.PostgresExporter(), in.unpack),
+		in.bundle(ctx, cache.Redis()),
+		in.ensure(ctx, cache.RedisExporter(), in.unpack),
+		in.bundle(ctx, cache.RabbitMQ()),
 		in.strace(ctx),
 		in.ensure(ctx, cache.KubeAPIServer(), in.build),
 		in.ensure(ctx, cache.KubeControllerManager(), in.build),
+		in.ensure(ctx, cache.Loki(), in.buildLoki),
 	)
 }
 
@@ -118,7 +127,15 @@ func (in *installer) ensure(ctx context.Context, b cache.Binary, make func(conte
 
 // check runs the program and looks for its version.
 func (in *installer) check(ctx context.Context, b cache.Binary, path string) error {
-	out, err := exec.CommandContext(ctx, path, "--version").CombinedOutput()
+	return shows(ctx, b, path, nil, []string{"--version"})
+}
+
+// shows runs a program with args, in the test's environment and env, and looks
+// for its version in what it says.
+func shows(ctx context.Context, b cache.Binary, path string, env, args []string) error {
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Env = append(os.Environ(), env...)
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%s does not run: %w", path, err)
 	}
