@@ -123,7 +123,7 @@ func (c *Client) exchange(req *http.Request, say func(body []byte) string) ([]by
 	}
 	what := ""
 	if say != nil {
-		what = Plain(c.Redact(say(raw)), maxText)
+		what = c.Plain(say(raw), maxText)
 	}
 	return nil, resp, After(&Error{resp.StatusCode, what}, resp.Header, c.now())
 }

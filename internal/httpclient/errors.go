@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"net/textproto"
@@ -138,6 +139,8 @@ func Explain(err error) error {
 		return context.Canceled
 	case errors.Is(err, ErrTooLarge):
 		return ErrTooLarge
+	case errors.Is(err, io.EOF):
+		return errors.New("the server closed the connection without an answer (EOF)")
 	}
 	if r, ok := errors.AsType[*signalbox.RetryAfter](err); ok {
 		return &signalbox.RetryAfter{After: r.After, Err: Explain(r.Err)}

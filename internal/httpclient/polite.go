@@ -156,10 +156,20 @@ func (p *Polite[T]) read(ctx context.Context, r *resource[T], path string, query
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		r.fail(err, time.Time{}) // the next caller may have more time
 	case err != nil:
-		r.fail(err, now.Add(p.o.Every/4))
+		r.fail(err, now.Add(p.again(Status(err))))
 	default:
 		r.err, r.at, r.next = nil, sent.Add(-age(resp.Header)), now.Add(p.o.Every)
 	}
+}
+
+// again is when a resource is asked for again after an error: soon, but where
+// credentials were refused, which does not pass by itself and has some services
+// (GitHub) refuse the right ones too.
+func (p *Polite[T]) again(status int) time.Duration {
+	if status == http.StatusUnauthorized || status == http.StatusForbidden {
+		return max(p.o.Every, firstPause)
+	}
+	return p.o.Every / 4
 }
 
 func (r *resource[T]) fail(err error, next time.Time) { r.err, r.next = err, next }

@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	promconfig "github.com/prometheus/common/config"
+
+	signalbox "github.com/signalbox/signalbox"
 )
 
 // wellKnown are the headers, in canonical form, that hold credentials whatever
@@ -43,7 +45,8 @@ type credentials struct {
 	headers []string // canonical names
 
 	mu    sync.Mutex
-	known []string // newest last
+	known []string          // newest last
+	blot  *strings.Replacer // of those that are known
 }
 
 // note takes the credentials of a request as it was sent.
@@ -73,15 +76,24 @@ func (c *credentials) add(secret string) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	fresh := false
 	for _, form := range forms(secret) {
-		if slices.Contains(c.known, form) {
-			continue
+		if !slices.Contains(c.known, form) {
+			c.known, fresh = append(c.known, form), true
 		}
-		c.known = append(c.known, form)
+	}
+	if !fresh {
+		return
 	}
 	if over := len(c.known) - maxKnown; over > 0 {
 		c.known = slices.Delete(c.known, 0, over)
 	}
+	// The longest first: one may be a part of another.
+	var pairs []string
+	for _, known := range slices.SortedFunc(slices.Values(c.known), func(a, b string) int { return len(b) - len(a) }) {
+		pairs = append(pairs, known, "(not shown)")
+	}
+	c.blot = strings.NewReplacer(pairs...)
 }
 
 // forms are the ways in which an answer may spell a secret.
@@ -94,12 +106,45 @@ func forms(secret string) []string {
 // as credentials. Call it before the text is cut.
 func (c *Client) Redact(text string) string {
 	c.sent.mu.Lock()
-	known := slices.Clone(c.sent.known)
-	c.sent.mu.Unlock()
-	// The longest first: one may be a part of another.
-	slices.SortFunc(known, func(a, b string) int { return len(b) - len(a) })
-	for _, secret := range known {
-		text = strings.ReplaceAll(text, secret, "(not shown)")
+	defer c.sent.mu.Unlock()
+	for _, secret := range c.sent.known {
+		if strings.Contains(text, secret) {
+			return c.sent.blot.Replace(text)
+		}
 	}
-	return text
+	return text // nearly always, so it costs little
 }
+
+// Plain makes one line of a text of the server's, as the function Plain does,
+// without our credentials.
+func (c *Client) Plain(text string, most int) string { return Plain(c.Redact(text), most) }
+
+// RedactAnswer leaves our credentials out of an answer, in place: a server may
+// put what it was sent into its data too. Its labels must be the caller's own.
+func (c *Client) RedactAnswer(a *signalbox.Answer) {
+	for i := range a.Samples {
+		for name, value := range a.Samples[i].Labels {
+			a.Samples[i].Labels[name] = c.Redact(value)
+		}
+		a.Samples[i].Text = c.Redact(a.Samples[i].Text)
+	}
+	for i, warning := range a.Warnings {
+		a.Warnings[i] = c.Redact(warning)
+	}
+	if a.Err != nil {
+		if text := a.Err.Error(); c.Redact(text) != text {
+			a.Err = &redacted{text: c.Redact(text), err: a.Err}
+		}
+	}
+}
+
+// redacted is an error whose text is told otherwise. What it wraps is found as
+// before, so it must not be printed by itself.
+type redacted struct {
+	text string
+	err  error
+}
+
+func (r *redacted) Error() string { return r.text }
+
+func (r *redacted) Unwrap() error { return r.err }
