@@ -3,7 +3,6 @@
 package remediators
 
 import (
-	"github.com/signalbox/signalbox/internal/cluster"
 	"github.com/signalbox/signalbox/internal/kind"
 	"github.com/signalbox/signalbox/remediators/endpoint"
 	"github.com/signalbox/signalbox/remediators/page"
@@ -14,16 +13,5 @@ func Kinds() []kind.Remediator {
 	return []kind.Remediator{
 		endpoint.Kind(), // flips a switch among listed positions
 		page.Kind(),     // reaches an owner through PagerDuty
-	}
-}
-
-// Connections returns the kinds of sources that only remediators use.
-func Connections() []kind.Source {
-	return []kind.Source{
-		{ // an API server
-			Name:     cluster.Kind,
-			Settings: func() kind.Settings { return cluster.New() },
-			Open:     func(string, kind.Settings, kind.Env) (any, error) { return cluster.Kind, nil },
-		},
 	}
 }

@@ -19,11 +19,16 @@ type Door struct {
 	Username    string
 	Password    func() (string, error)
 	ClientNames []string // common or DNS names of client certificates
+	// Signed: each message is signed, and Receiver.Verify refuses those that
+	// are not. A credential, where one is asked for too, is needed besides.
+	Signed bool
 }
 
-// Open reports whether the door turns nobody away.
-func (d *Door) Open() bool {
-	return d == nil || d.Bearer == nil && d.Password == nil && len(d.ClientNames) == 0
+// Open reports whether the door, with Verify behind it, turns nobody away.
+func (d *Door) Open() bool { return d == nil || !d.Signed && d.asksNobody() }
+
+func (d *Door) asksNobody() bool {
+	return d.Bearer == nil && d.Password == nil && len(d.ClientNames) == 0
 }
 
 // Errors of Check.
@@ -36,7 +41,7 @@ var (
 // Check returns nil when r may come in. ErrNoSecret is a fault of ours, to be
 // answered with 503; the others are 401. Secrets are compared in constant time.
 func (d *Door) Check(r *http.Request) error {
-	if d.Open() {
+	if d == nil || d.asksNobody() {
 		return nil
 	}
 	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
