@@ -72,7 +72,7 @@ func TestDecodeRefuses(t *testing.T) {
 		return out
 	}
 	many := `"labels": {`
-	for i := range mostLabels {
+	for i := range 128 {
 		many += fmt.Sprintf(`"l%d": "x", `, i)
 	}
 	for name, c := range map[string]struct{ body, want string }{
@@ -103,7 +103,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"label a number":        {edit(`"instance": "db-1"`, `"instance": 1`), "alerts: [0]: labels: instance: must be a string, got a number"},
 		"too many labels":       {edit(`"labels": {`, many), "labels: must be at most 128, got 131"},
 		"nameless label":        {edit(`"instance": "db-1"`, `"": "db-1"`), "a name must have 1 to 512 bytes, got 0"},
-		"long label":            {edit(`db-1", "sev`, strings.Repeat("x", mostLabel+1)+`", "sev`), "labels.instance: must have at most 8192 bytes, got 8193"},
+		"long label":            {edit(`db-1", "sev`, strings.Repeat("x", 8193)+`", "sev`), "labels.instance: must have at most 8192 bytes, got 8193"},
 		"forged fingerprint":    {edit("9556f853bb27ef8b", "c5bfa6e8c6ace5cc"), `fingerprint: must be 9556f853bb27ef8b, which its labels have, got "c5bfa6e8c6ace5cc"`},
 		"forged labels":         {edit(`"instance": "db-1"`, `"instance": "db-9"`), "which its labels have"},
 		"no status":             {edit(`"status": "resolved",`, ""), "alerts[1]: status: must be firing or resolved, got \"\""},

@@ -1,10 +1,6 @@
 package alertmanager
 
 import (
-	"errors"
-	"os"
-	"strings"
-
 	"github.com/prometheus/common/config"
 	"github.com/signalbox/signalbox/internal/kind"
 )
@@ -70,27 +66,5 @@ func validateRefs(c *config.HTTPClientConfig, fail kind.Fail) {
 		if ref != "" {
 			fail(path, "is not supported: there is no secret manager; name a file", ref)
 		}
-	}
-}
-
-// secretFile reads a secret when it is used, so that a rotated file counts at
-// once. The error names the file and nothing of its content.
-func secretFile(path string) func() (string, error) {
-	return func() (string, error) {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return "", err
-		}
-		return strings.TrimSpace(string(b)), nil
-	}
-}
-
-func secretEnv(name string) func() (string, error) {
-	return func() (string, error) {
-		v := strings.TrimSpace(os.Getenv(name))
-		if v == "" {
-			return "", errors.New("environment variable " + name + " is empty")
-		}
-		return v, nil
 	}
 }

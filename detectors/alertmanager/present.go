@@ -9,12 +9,12 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"slices"
 	"strconv"
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
-	"golang.org/x/oauth2"
+	"github.com/signalbox/signalbox/internal/alerts"
+	"github.com/signalbox/signalbox/internal/httpclient"
 )
 
 // mostPause bounds, in seconds, how long a server can send us away.
@@ -37,7 +37,7 @@ func (s *Source) Present(ctx context.Context, at time.Time) (signalbox.Batch, er
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	alerts, err := s.alerts(ctx)
+	list, err := s.alerts(ctx)
 	if err != nil {
 		return b, err
 	}
@@ -47,20 +47,20 @@ func (s *Source) Present(ctx context.Context, at time.Time) (signalbox.Batch, er
 		return b, err
 	}
 	b.Synced = up >= s.warmUp
-	for i := range alerts {
-		a := &alerts[i]
-		if s.receiver != "" && !slices.Contains(a.receivers, s.receiver) {
+	for i := range list {
+		a := &list[i]
+		if !a.RoutedTo(s.receiver) {
 			continue
 		}
-		if err := a.check(at); err != nil {
+		if err := a.Check(dialect, at); err != nil {
 			return signalbox.Batch{Source: s.name, At: at}, fmt.Errorf("source %q: api v2: alerts[%d]: %w", s.name, i, err)
 		}
-		b.Readings = append(b.Readings, a.present(s.origin, at))
+		b.Readings = append(b.Readings, a.Present(dialect, s.origin, at))
 	}
 	return b, nil
 }
 
-func (s *Source) alerts(ctx context.Context) ([]alert, error) {
+func (s *Source) alerts(ctx context.Context) ([]alerts.Alert, error) {
 	q := url.Values{"active": {"true"}, "silenced": {"true"}, "inhibited": {"true"}, "unprocessed": {"true"}}
 	if s.receiver != "" {
 		q.Set("receiver", regexp.QuoteMeta(s.receiver)) // it is matched as a whole
@@ -69,15 +69,11 @@ func (s *Source) alerts(ctx context.Context) ([]alert, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := newReader(body)
+	list, err := alerts.ReadList(body)
 	if err != nil {
 		return nil, s.wrap("alerts", err)
 	}
-	var alerts []alert
-	if err := r.alerts(&alerts); err != nil {
-		return nil, s.wrap("alerts", err)
-	}
-	return alerts, nil
+	return list, nil
 }
 
 // uptime is how long Alertmanager has run, by its own clock.
@@ -86,20 +82,7 @@ func (s *Source) uptime(ctx context.Context, at time.Time) (time.Duration, error
 	if err != nil {
 		return 0, err
 	}
-	r, err := newReader(body)
-	if err != nil {
-		return 0, s.wrap("status", err)
-	}
-	var started time.Time
-	err = r.object(func(name string) error {
-		if name == "uptime" {
-			return r.moment(&started)
-		}
-		return r.skip()
-	})
-	if err == nil && started.IsZero() {
-		err = errors.New("uptime: must be given")
-	}
+	started, err := alerts.ReadStarted(body)
 	if err != nil {
 		return 0, s.wrap("status", err)
 	}
@@ -128,14 +111,14 @@ func (s *Source) get(ctx context.Context, what string, query url.Values) ([]byte
 		return nil, nil, s.wrap(what, statusError(resp))
 	}
 	if t, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err != nil || t != "application/json" {
-		return nil, nil, s.wrap(what, fmt.Errorf("answered %s where JSON was asked for", quote(resp.Header.Get("Content-Type"))))
+		return nil, nil, s.wrap(what, fmt.Errorf("answered %s where JSON was asked for", strconv.Quote(httpclient.Plain(resp.Header.Get("Content-Type"), 80))))
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, s.maxBody+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, s.receiving.MaxBody+1))
 	if err != nil {
 		return nil, nil, s.wrap(what, fmt.Errorf("the answer broke off: %w", err))
 	}
-	if int64(len(body)) > s.maxBody {
-		return nil, nil, s.wrap(what, fmt.Errorf("the answer must have at most %d bytes (max_body)", s.maxBody))
+	if int64(len(body)) > s.receiving.MaxBody {
+		return nil, nil, s.wrap(what, fmt.Errorf("the answer must have at most %d bytes (max_body)", s.receiving.MaxBody))
 	}
 	return body, resp.Header, nil
 }
@@ -144,17 +127,9 @@ func (s *Source) wrap(what string, err error) error {
 	return fmt.Errorf("source %q: api v2: %s: %w", s.name, what, err)
 }
 
-// transportError drops the URL, whose query is noise, and the answer of an
-// OAuth 2.0 server, which may hold a token.
-func transportError(err error) error {
-	if oe, ok := errors.AsType[*oauth2.RetrieveError](err); ok && oe.Response != nil {
-		return fmt.Errorf("oauth2: the token server answered status %d", oe.Response.StatusCode)
-	}
-	if ue, ok := errors.AsType[*url.Error](err); ok {
-		return ue.Err
-	}
-	return err
-}
+// transportError says what went wrong on the way, without the address and
+// without what a malformed answer holds.
+func transportError(err error) error { return httpclient.Explain(err) }
 
 // statusError tells a status without the body, which may be of any making.
 // Where the server says when to come back, it is a *signalbox.RetryAfter.

@@ -275,7 +275,7 @@ func TestPresentAsksOnlyOnce(t *testing.T) {
 	if len(a.asked) != 1 {
 		t.Errorf("asked %d times: the caller retries, not the source", len(a.asked))
 	}
-	if fmt.Sprint(src) == "" || strings.Contains(fmt.Sprintf("%+v", src.Door()), secret) {
+	if fmt.Sprint(src) == "" || strings.Contains(fmt.Sprintf("%+v", src.Receiving().Door), secret) {
 		t.Error("the door prints its secret")
 	}
 }

@@ -119,7 +119,7 @@ func TestDoor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, door := range []*kind.Door{k.Door(set), src.(*Source).Door()} {
+	for _, door := range []*kind.Door{k.Door(set), src.(*Source).Receiving().Door} {
 		write("bearer", "one\n")
 		enter := func(authorization string) error {
 			r := httptest.NewRequest("POST", "/webhooks/am", nil)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/common/config"
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/alerts"
 	"github.com/signalbox/signalbox/internal/kind"
 )
 
@@ -18,11 +19,9 @@ type Source struct {
 	name      string
 	origin    string
 	receiver  string
-	maxBody   int64
-	reconcile time.Duration
+	receiving alerts.Receiving
 	warmUp    time.Duration
 	timeout   time.Duration
-	door      *kind.Door
 	base      *url.URL // of API v2; nil: there is none
 	client    *http.Client
 }
@@ -37,8 +36,11 @@ func open(name string, ks kind.Settings, env kind.Env) (any, error) {
 	set := *ks.(*Settings)
 	set.SetDirectory(env.ConfigDir)
 	s := &Source{
-		name: name, origin: "alertmanager/" + name, receiver: set.Receiver, maxBody: int64(set.MaxBody.Value),
-		reconcile: set.Reconcile.Std(), warmUp: set.WarmUp.Std(), timeout: set.Timeout.Std(), door: set.Auth.door(),
+		name: name, origin: "alertmanager/" + name, receiver: set.Receiver, warmUp: set.WarmUp.Std(), timeout: set.Timeout.Std(),
+		receiving: alerts.Receiving{
+			Door: set.Auth.Door(), Every: set.Every(), MaxBody: int64(set.MaxBody.Value), Asks: set.URL != "",
+			Watchdog: alerts.NewWatchdog(set.Watchdog),
+		},
 	}
 	if set.URL == "" {
 		return s, nil
@@ -73,14 +75,5 @@ func stayOn(follow bool) func(*http.Request, []*http.Request) error {
 	}
 }
 
-// Reconcile is how often Present is to be called; 0: never.
-func (s *Source) Reconcile() time.Duration { return s.reconcile }
-
-// MaxBody is the length in bytes of the longest message that Decode takes.
-func (s *Source) MaxBody() int64 { return s.maxBody }
-
-// Door says who may post, with relative paths resolved.
-func (s *Source) Door() *kind.Door { return s.door }
-
-// Asks reports whether Present can be called: there is a url.
-func (s *Source) Asks() bool { return s.base != nil }
+// Receiving says how it posts: its door's relative paths are resolved.
+func (s *Source) Receiving() alerts.Receiving { return s.receiving }

@@ -103,6 +103,7 @@ func (s *Source) ask(ctx context.Context, a *signalbox.Answer) {
 		a.Samples, a.Err = nil, s.explain(err)
 		return
 	}
+	s.client.RedactAnswer(a)
 	// Infos are left out on purpose: they are hints on how a query is written
 	// ("metric might not be a counter"), and never say that data is missing.
 	a.Warnings = s.plainAll(warnings)

@@ -33,6 +33,11 @@ func subject(t testing.TB, text string) kind.Subject {
 	return s
 }
 
+// commonOf is how a rule of a group with an interval is included.
+func commonOf(t testing.TB, interval time.Duration) kind.Common {
+	return kind.Common{Name: "g/Load", Source: "metrics", Subject: subject(t, "{{alertname}}/{{instance}}"), Interval: max(time.Second, interval)}
+}
+
 // put builds the one rule of a file, which is evaluated every 15s.
 func put(t *testing.T, text string, with func(*Settings, *kind.Common)) *bench {
 	t.Helper()

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v3"
@@ -42,7 +43,7 @@ const maxWord = 200
 // refused. Recording rules are refused too, since nothing here writes series.
 // It returns every problem; rules without one are returned beside them.
 func Read(file string, text []byte) ([]Placed, []Problem) {
-	r := &reader{file: file}
+	r := &reader{file: file, wrong: map[[2]int]bool{}}
 	r.documents(text)
 	groups, errs := rulefmt.Parse(text, false)
 	if groups == nil {
@@ -57,7 +58,7 @@ func Read(file string, text []byte) ([]Placed, []Problem) {
 	var out []Placed
 	for g := range groups.Groups {
 		for i := range groups.Groups[g].Rules {
-			if p, ok := r.rule(&groups.Groups[g], g, i); ok {
+			if p, ok := r.rule(&groups.Groups[g], g, i); ok && !r.wrong[[2]int{g, i}] {
 				out = append(out, p)
 			}
 		}
@@ -69,6 +70,9 @@ type reader struct {
 	file     string
 	lines    [][]int // of each rule of each group
 	groups   []int   // lines of the groups
+	names    []string
+	spans    []*yaml.Node    // the values that are lengths of time
+	wrong    map[[2]int]bool // rules that Prometheus refuses, by group and index
 	problems []Problem
 }
 
@@ -85,15 +89,34 @@ func (r *reader) documents(text []byte) {
 		return // told by who reads it whole
 	}
 	if err := d.Decode(&second); !errors.Is(err, io.EOF) {
-		r.fail(second.Line, "", "the file must hold one YAML document: Prometheus reads the first one only")
+		line := 1
+		if len(second.Content) > 0 {
+			line = second.Content[0].Line
+		}
+		r.fail(line, "", "the file must hold one YAML document: Prometheus reads the first one only")
 	}
 	for _, g := range items(value(doc.Content[0], "groups")) {
 		r.groups = append(r.groups, g.Line)
+		name := ""
+		if n := followed(value(g, "name")); n != nil {
+			name = n.Value
+		}
+		r.names = append(r.names, name)
+		r.durations(g, "interval", "query_offset")
 		var lines []int
 		for _, n := range items(value(g, "rules")) {
 			lines = append(lines, n.Line)
+			r.durations(n, "for", "keep_firing_for")
 		}
 		r.lines = append(r.lines, lines)
+	}
+}
+
+func (r *reader) durations(n *yaml.Node, keys ...string) {
+	for _, key := range keys {
+		if v := value(n, key); v != nil && v.Kind == yaml.ScalarNode {
+			r.spans = append(r.spans, v)
+		}
 	}
 }
 
@@ -140,6 +163,9 @@ var (
 
 // syntax tells an error of the YAML, which may be several.
 func (r *reader) syntax(err error) {
+	if r.badDurations() {
+		return // it is told without its line, and alone
+	}
 	for text := range strings.SplitSeq(strings.TrimPrefix(err.Error(), "yaml: "), "\n") {
 		if strings.TrimSpace(text) == "unmarshal errors:" {
 			continue
@@ -149,20 +175,27 @@ func (r *reader) syntax(err error) {
 			line, _ = strconv.Atoi(m[1]) // digits only
 			text = strings.Replace(text, m[0], "", 1)
 		}
-		r.fail(line, "", "must be a rule file: "+unknownKey.ReplaceAllString(text, "there is no key $1 in it"))
+		r.fail(line, "", "must be a rule file: "+unknownKey.ReplaceAllString(strings.TrimSpace(text), "there is no key $1 in it"))
 	}
+}
+
+// badDurations tells the lengths of time that are none; false: there are none
+// of them.
+func (r *reader) badDurations() (found bool) {
+	for _, n := range r.spans {
+		if _, err := model.ParseDuration(n.Value); err != nil {
+			r.fail(n.Line, "", fmt.Sprintf("must be a length of time like 5m: %s", err))
+			found = true
+		}
+	}
+	return found
 }
 
 // refused tells what Prometheus refuses of a file that it can read.
 func (r *reader) refused(groups *rulefmt.RuleGroups, err error) {
 	var of *rulefmt.Error
 	if !errors.As(err, &of) {
-		text, line := err.Error(), 1
-		if m := positioned.FindStringSubmatch(text); m != nil {
-			line, _ = strconv.Atoi(m[1])
-			text = strings.TrimPrefix(text, m[0])
-		}
-		r.fail(line, "", text)
+		r.refusedGroup(err)
 		return
 	}
 	g := slices.IndexFunc(groups.Groups, func(g rulefmt.RuleGroup) bool {
@@ -175,7 +208,26 @@ func (r *reader) refused(groups *rulefmt.RuleGroups, err error) {
 		}
 		text = strings.TrimPrefix(text, m[0])
 	}
+	r.wrong[[2]int{g, of.Rule - 1}] = true
 	r.fail(line, where(of.Group, of.Rule-1, of.RuleName), text)
+}
+
+// refusedGroup tells what is wrong with a group. Prometheus' own line of it is
+// always 0.
+func (r *reader) refusedGroup(err error) {
+	text, line := err.Error(), 1
+	if m := positioned.FindStringSubmatch(text); m != nil {
+		text = strings.TrimPrefix(text, m[0])
+	}
+	seen := map[string]bool{}
+	for i, name := range r.names {
+		if strings.Contains(text, "must not be empty") && name == "" || strings.Contains(text, fmt.Sprintf("groupname: \"%s\" is repeated", name)) && seen[name] {
+			line = r.groups[i]
+			break
+		}
+		seen[name] = true
+	}
+	r.fail(line, "", text)
 }
 
 func named(rule rulefmt.Rule) string {
@@ -193,6 +245,9 @@ func where(group string, rule int, name string) string {
 func (r *reader) rule(g *rulefmt.RuleGroup, group, index int) (Placed, bool) {
 	given, line := g.Rules[index], r.line(group, index)
 	fail := func(rule string) { r.fail(line, where(g.Name, index, named(given)), rule) }
+	if given.Record != "" && given.Alert != "" {
+		return Placed{}, false // told before
+	}
 	if given.Record != "" {
 		r.problems = append(r.problems, Problem{
 			Line: line, Where: where(g.Name, index, given.Record), Recording: true,

@@ -15,10 +15,10 @@ const maxText = 500
 
 func bounded(text string) string { return httpclient.Plain(text, maxText) }
 
-// word expands the annotations of an alert when it fires, and when its value
-// has changed since.
+// word expands the annotations of an alert when it fires, and when they may say
+// something else since: its value has changed, or they ask a query.
 func (r *round) word(a *Alert) {
-	if !a.known || a.worded && a.shown == a.Value {
+	if !a.known || !a.KeptSince.IsZero() || a.worded && a.shown == a.Value && len(r.written) == 0 {
 		return
 	}
 	sample := signalbox.Sample{Labels: a.base, Value: a.Value}

@@ -28,6 +28,7 @@ import (
 
 	"github.com/signalbox/signalbox/internal/engine"
 	"github.com/signalbox/signalbox/internal/journal"
+	"github.com/signalbox/signalbox/internal/outward"
 	"github.com/signalbox/signalbox/internal/poll"
 	"github.com/signalbox/signalbox/internal/store"
 )
@@ -117,6 +118,11 @@ type daemon struct {
 	endRounds   context.CancelFunc // of the loops that belong to one configuration
 	roundsAlive sync.WaitGroup
 	life        context.Context // of the rounds
+	teller      teller
+	restored    engine.Restored // what the store knew of detectors that may still come
+
+	feeds      map[string]*ruleFeed // of clusters' rules, that run; guarded by swapping
+	feedsAlive sync.WaitGroup
 }
 
 func (d *daemon) current() *runtime { return d.running.Load() }
@@ -153,6 +159,7 @@ func newDaemon(o Options) (*daemon, *runtime, error) {
 	d := &daemon{options: o, log: o.Log, registry: prometheus.NewRegistry()}
 	d.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	d.metrics = newMetrics(d.registry)
+	d.teller.metrics = outward.NewMetrics(d.registry)
 	rt, err := d.build()
 	return d, rt, err
 }
@@ -195,6 +202,7 @@ func (d *daemon) run(ctx context.Context, rt *runtime, servers []*listener, hup 
 	if err != nil {
 		return err
 	}
+	d.teller.journal = j
 	endpoint, env := "", ""
 	if t := rt.config.Tracing; t != nil {
 		endpoint, env = t.Endpoint, t.Env
@@ -220,6 +228,10 @@ func (d *daemon) run(ctx context.Context, rt *runtime, servers []*listener, hup 
 	d.say(servers)
 	work := make(chan error, 1)
 	go func() { work <- d.engine.Run(ctx) }()
+	d.swapping.Lock()
+	d.follow(ctx)
+	d.swapping.Unlock()
+	alive.Go(d.feedsAlive.Wait)
 	alive.Go(func() { d.polling(ctx) })
 	alive.Go(func() { d.heartbeat(ctx) })
 	err = d.wait(ctx, work, failed, hup)

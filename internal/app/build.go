@@ -1,11 +1,13 @@
 package app
 
 import (
+	"encoding/json"
 	"fmt"
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/detectors"
-	"github.com/signalbox/signalbox/detectors/alertmanager"
+	"github.com/signalbox/signalbox/detectors/catalog"
+	"github.com/signalbox/signalbox/internal/alerts"
 	"github.com/signalbox/signalbox/internal/config"
 	"github.com/signalbox/signalbox/internal/engine"
 	"github.com/signalbox/signalbox/internal/kind"
@@ -20,12 +22,17 @@ type runtime struct {
 	config    *config.Config
 	set       *engine.Set
 	polled    []poll.Detector
-	receivers map[string]*receiver // by path
+	watched   map[string]signalbox.Watcher // sources that some detector asks, by name
+	receivers map[string]*receiver         // by path
+	tells     tells                        // what of it is told to others
+	opened    map[string]any               // by source
+	feeds     []*ruleFeed                  // of the configuration's ClusterRules, in their order
+	fixed     *runtime                     // this, without the detectors of clusters' rules
 }
 
 // Kinds are the tables of this version, for the configuration.
 func Kinds() config.Kinds {
-	return config.Kinds{Sources: append(detectors.Kinds(), remediators.Connections()...), Remediators: remediators.Kinds()}
+	return config.Kinds{Sources: detectors.Kinds(), Remediators: remediators.Kinds(), Rules: ruleFormat(), Catalog: catalog.Catalog{}}
 }
 
 // Check checks a configuration as the daemon would at its start, without
@@ -51,8 +58,8 @@ func (d *daemon) build() (*runtime, error) {
 	}
 	b := &builder{
 		d: d, cfg: cfg, env: kind.Env{Log: d.log, Now: d.options.Now, Agent: "signalbox", ConfigDir: cfg.Dir},
-		opened: map[string]any{}, selectors: map[string][]alertmanager.Selector{},
-		rt: &runtime{config: cfg, receivers: map[string]*receiver{}, set: &engine.Set{
+		opened: map[string]any{}, selectors: map[string][]alerts.Selector{}, kept: d.keptRules(),
+		rt: &runtime{config: cfg, receivers: map[string]*receiver{}, watched: map[string]signalbox.Watcher{}, set: &engine.Set{
 			Hash: cfg.Hash, Handbook: book, Policies: map[string]string{}, Detectors: map[string]engine.Detector{},
 			Owners: map[string]signalbox.Step{}, Primary: map[string]string{}, DefaultOwner: cfg.DefaultOwner,
 			Remediators: map[string]signalbox.Remediator{}, Ask: d.askNow,
@@ -64,12 +71,13 @@ func (d *daemon) build() (*runtime, error) {
 	for _, o := range cfg.Owners {
 		b.rt.set.Owners[o.Name], b.rt.set.Primary[o.Name] = o.Page, o.Primary
 	}
-	for _, step := range []func() error{b.sources, b.detectors, b.receivers, b.remediators} {
+	for _, step := range []func() error{b.sources, b.detectors, b.sayUnproved, b.receivers, b.remediators, b.clusterFeeds, b.tells} {
 		if err := step(); err != nil {
 			return nil, err
 		}
 	}
-	return b.rt, nil
+	b.rt.opened = b.opened
+	return d.withRules(b.rt)
 }
 
 // builder builds one runtime.
@@ -77,8 +85,10 @@ type builder struct {
 	d         *daemon
 	cfg       *config.Config
 	env       kind.Env
-	opened    map[string]any                     // by source
-	selectors map[string][]alertmanager.Selector // by source
+	opened    map[string]any               // by source
+	selectors map[string][]alerts.Selector // by source
+	kept      map[string]poll.Detector     // those that run now, by name
+	unproved  []string                     // rules whose health nothing proves
 	rt        *runtime
 }
 
@@ -97,56 +107,48 @@ func (b *builder) sources() error {
 
 func (b *builder) detectors() error {
 	for _, det := range b.cfg.Detectors {
-		judge, timing, err := det.Settings.Build(det.Common, b.opened[det.Source])
-		if err != nil {
-			return fmt.Errorf("%s: %w", det.Place, err)
+		if err := b.detector(det); err != nil {
+			return err
 		}
-		if sel, ok := judge.(alertmanager.Selector); ok {
-			b.selectors[det.Source] = append(b.selectors[det.Source], sel)
-			b.rt.set.Detectors[det.Name] = engine.Detector{Source: det.Source, Owner: det.Owner}
-			continue
-		}
-		source, ok := b.opened[det.Source].(signalbox.Source)
-		if !ok {
-			return fmt.Errorf("%s: detector %q: source %q can't be asked", det.Place, det.Name, det.Source)
-		}
-		b.rt.set.Detectors[det.Name] = engine.Detector{Source: det.Source, Owner: det.Owner, Polled: true}
-		b.rt.polled = append(b.rt.polled, poll.Detector{
-			Name: det.Name, Detector: judge, Source: det.Source, Asks: source, Interval: det.Interval, Timing: timing,
-			UnknownAfter: det.UnknownAfter, Hash: definition(det),
-		})
 	}
 	return nil
 }
 
-// definition tells one definition of a detector from another.
+func (b *builder) detector(det *config.Detector) error {
+	judge, timing, err := det.Settings.Build(det.Common, b.opened[det.Source])
+	if err != nil {
+		return fmt.Errorf("%s: %w", det.Place, err)
+	}
+	if sel, ok := judge.(alerts.Selector); ok {
+		b.selectors[det.Source] = append(b.selectors[det.Source], sel)
+		b.rt.set.Detectors[det.Name] = engine.Detector{Source: det.Source, Owner: det.Owner}
+		return nil
+	}
+	source, ok := b.opened[det.Source].(signalbox.Source)
+	if !ok {
+		return fmt.Errorf("%s: detector %q: source %q can't be asked", det.Place, det.Name, det.Source)
+	}
+	b.rt.set.Detectors[det.Name] = engine.Detector{Source: det.Source, Owner: det.Owner, Polled: true}
+	if w, ok := source.(signalbox.Watcher); ok {
+		b.rt.watched[det.Source] = w
+	}
+	p := poll.Detector{
+		Name: det.Name, Detector: judge, Source: det.Source, Asks: source, Interval: det.Interval, Timing: timing,
+		UnknownAfter: det.UnknownAfter, Hash: definition(det),
+	}
+	b.asRule(&p, source)
+	b.rt.polled = append(b.rt.polled, p)
+	return nil
+}
+
+// definition tells one definition of a detector from another, also where its
+// settings hold pointers.
 func definition(det *config.Detector) string {
-	return fmt.Sprintf("%+v %+v", det.Common, det.Settings)
-}
-
-// receivers opens a path for each source that takes webhooks.
-func (b *builder) receivers() error {
-	for _, s := range b.cfg.Sources {
-		am, ok := b.opened[s.Name].(*alertmanager.Source)
-		if !ok {
-			continue
-		}
-		path := s.Kind.Receives(s.Settings)
-		selectors, fallback := b.selectors[s.Name], am.Fallback(b.cfg.DefaultOwner)
-		b.rt.set.Detectors[s.Name] = engine.Detector{Source: s.Name, Owner: b.cfg.DefaultOwner}
-		rec := &receiver{
-			source: s.Name, path: path, door: am.Door(), take: am, every: am.Reconcile(), maxBody: am.MaxBody(), unknownAfter: s.UnknownAfter,
-			assign: func(batch signalbox.Batch) signalbox.Batch { return alertmanager.Assign(batch, selectors, fallback) },
-		}
-		if am.Asks() {
-			rec.complete = am
-		}
-		if other := b.rt.receivers[path]; other != nil {
-			return fmt.Errorf("%s: source %q: receive: %s is taken by source %q", s.Place, s.Name, path, other.source)
-		}
-		b.rt.receivers[path] = rec
+	b, err := json.Marshal(struct{ Common, Settings any }{det.Common, det.Settings})
+	if err != nil { // of settings that JSON can't hold; then each load is another definition
+		return fmt.Sprintf("%+v %+v", det.Common, det.Settings)
 	}
-	return nil
+	return string(b)
 }
 
 func (b *builder) remediators() error {

@@ -32,6 +32,7 @@ type house struct {
 	hup      chan os.Signal
 	log      *lockedBuffer
 	pager    string // URL
+	stop     func() // ends the daemon, once
 }
 
 const (
@@ -102,12 +103,15 @@ func (h *house) open() *house {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- d.run(ctx, rt, servers, h.hup) }()
-	h.t.Cleanup(func() {
+	h.stop = sync.OnceFunc(func() {
 		h.store.Mend()
 		stop()
 		if err := <-ended; err != nil {
 			h.t.Errorf("the daemon ended with %v", err)
 		}
+	})
+	h.t.Cleanup(func() {
+		h.stop()
 		for _, secret := range []string{postToken, pagerKey} {
 			if strings.Contains(h.log.String(), secret) {
 				h.t.Error("the log holds a secret")

@@ -9,6 +9,8 @@ type metrics struct {
 	reloadAt        prometheus.Gauge
 	heartbeatErrors prometheus.Counter
 	heartbeatLast   prometheus.Gauge
+	clusterRules    *prometheus.GaugeVec
+	ruleResources   *prometheus.GaugeVec
 }
 
 // webhookResults are how a webhook can end.
@@ -22,12 +24,28 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		heartbeatErrors: prometheus.NewCounter(prometheus.CounterOpts{Name: "signalbox_heartbeat_errors_total", Help: "Outbound heartbeats that failed."}),
 		heartbeatLast:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "signalbox_heartbeat_last_success_timestamp_seconds", Help: "Time of the last outbound heartbeat that was accepted."}),
 	}
+	m.clusterRules = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "signalbox_cluster_rules", Help: "Alerting rules in force that come from PrometheusRule resources, by the cluster's source."}, []string{"source"})
+	m.ruleResources = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "signalbox_cluster_rule_resources", Help: "PrometheusRule resources, by the cluster's source; refused are those whose last version could not be put in force."}, []string{"source", "state"})
 	for _, r := range webhookResults {
 		m.webhooks.WithLabelValues(r)
 	}
 	m.reloadGood.Set(1)
-	reg.MustRegister(m.webhooks, m.reloadGood, m.reloadAt, m.heartbeatErrors, m.heartbeatLast)
+	reg.MustRegister(m.webhooks, m.reloadGood, m.reloadAt, m.heartbeatErrors, m.heartbeatLast, m.clusterRules, m.ruleResources)
 	return m
 }
 
 func (m *metrics) webhook(result string) { m.webhooks.WithLabelValues(result).Inc() }
+
+// ruleCounts are what one cluster's resources bring.
+type ruleCounts struct{ rules, resources, refused int }
+
+// clusters tells what all clusters' resources bring, by source.
+func (m *metrics) clusters(all map[string]ruleCounts) {
+	m.clusterRules.Reset()
+	m.ruleResources.Reset()
+	for source, c := range all {
+		m.clusterRules.WithLabelValues(source).Set(float64(c.rules))
+		m.ruleResources.WithLabelValues(source, "in_force").Set(float64(c.resources - c.refused))
+		m.ruleResources.WithLabelValues(source, "refused").Set(float64(c.refused))
+	}
+}

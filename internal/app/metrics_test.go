@@ -35,7 +35,7 @@ func metricNames(t *testing.T) map[string]bool {
 		}
 	}
 	// Those with a label for each source show with the first one that is polled.
-	for _, name := range []string{"rounds_total", "last_good_round_timestamp_seconds", "questions_total", "ask_duration_seconds", "source_unknown"} {
+	for _, name := range []string{"rounds_total", "last_good_round_timestamp_seconds", "questions_total", "ask_duration_seconds", "round_lateness_seconds", "source_unknown", "source_clock_skew_seconds", "sample_delay_seconds"} {
 		names["signalbox_poll_"+name] = true
 	}
 	return names

@@ -28,6 +28,7 @@ func (d *daemon) reload(ctx context.Context, who string) error {
 	}
 	d.running.Store(rt)
 	d.startRounds(d.life)
+	d.follow(d.life)
 	d.metrics.reloadGood.Set(1)
 	d.metrics.reloadAt.Set(float64(d.options.Now().UnixMilli()) / 1e3)
 	d.log.Info("reloaded", "who", who, "config", rt.config)

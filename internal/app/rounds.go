@@ -41,27 +41,27 @@ func (d *daemon) startRounds(ctx context.Context) {
 	ctx, d.endRounds = context.WithCancel(ctx)
 	rt := d.current()
 	d.poller.Set(rt.polled)
+	for name, w := range rt.watched {
+		d.roundsAlive.Go(func() { d.poller.Watch(ctx, name, w) })
+	}
 	for _, rec := range rt.receivers {
-		if rec.complete != nil && rec.every > 0 {
+		rec.health.begin(d.options.Now())
+		if rec.health.watches() {
+			d.roundsAlive.Go(func() { d.tellHealth(ctx, rec.health) })
+		}
+		if rec.health.reads {
 			d.roundsAlive.Go(func() { d.reconcile(ctx, rec) })
 		}
 	}
+	d.startTelling(ctx, rt.tells)
 }
 
 // reconcile reads a source's whole present state from time to time.
 func (d *daemon) reconcile(ctx context.Context, rec *receiver) {
-	health := sourceHealth{rec: rec, good: d.options.Now()}
 	t := time.NewTicker(rec.every)
 	defer t.Stop()
 	for {
-		at := d.options.Now()
-		err := d.reconcileOnce(ctx, rec)
-		if ctx.Err() != nil {
-			return
-		}
-		if r, edge := health.step(err, at); edge {
-			d.engine.Observe(ctx, r.Detector, at, err == nil, []signalbox.Reading{r}, []signalbox.Reading{r})
-		}
+		_ = d.reconcileOnce(ctx, rec) // told in the log, and by the source's health
 		select {
 		case <-t.C:
 		case <-ctx.Done():
@@ -71,47 +71,43 @@ func (d *daemon) reconcile(ctx context.Context, rec *receiver) {
 }
 
 func (d *daemon) reconcileOnce(ctx context.Context, rec *receiver) error {
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	within, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	batch, err := rec.complete.Present(ctx, d.options.Now())
-	if err == nil {
-		batch.Source = rec.source
-		err = d.engine.Reconcile(ctx, rec.assign(batch))
+	at := d.options.Now()
+	batch, err := rec.complete.Present(within, at)
+	if ctx.Err() != nil {
+		return err // that is not the source's fault
 	}
-	if err != nil && ctx.Err() == nil {
+	if err != nil {
+		rec.health.looked(at, nil, err)
 		d.log.Warn("reconcile", "source", rec.source, "error", err)
+		return err
 	}
-	return err
+	batch.Source = rec.source
+	batch = rec.own(batch, at)
+	rec.health.looked(at, whatIsUnknown(batch.Readings), nil)
+	return d.engine.Reconcile(within, batch)
 }
 
-// sourceHealth turns the failures of a source that is reconciled with into an
-// incident of the source, as the poller does for those that are polled.
-type sourceHealth struct {
-	rec   *receiver
-	good  time.Time // the last good look, or the start
-	onset time.Time // of the breach; zero: well
-	told  bool      // that it is well
-}
-
-func (h *sourceHealth) step(err error, at time.Time) (signalbox.Reading, bool) {
-	r := signalbox.Reading{
-		Detector: poll.SourceDetector(h.rec.source), Series: h.rec.source, Subject: "source/" + h.rec.source, Condition: signalbox.Clear,
-		At: at, SampleAt: at, Origin: h.rec.source, Summary: "it can be read",
+// tellHealth tells how a source is, whenever that changes.
+func (d *daemon) tellHealth(ctx context.Context, h *sourceHealth) {
+	told := context.WithoutCancel(ctx) // an edge is told once, also while a reload ends this loop
+	t := time.NewTimer(0)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+		case <-h.changed:
+		case <-ctx.Done():
+			return
+		}
+		at := d.options.Now()
+		if r, edge := h.step(at); edge {
+			d.log.Warn("source changed", "detector", r.Detector, "condition", r.Condition.String(), "says", r.Summary)
+			d.engine.Observe(told, r.Detector, at, r.Condition == signalbox.Clear, []signalbox.Reading{r}, []signalbox.Reading{r})
+		}
+		t.Reset(h.wait(at))
 	}
-	switch {
-	case err == nil:
-		// The first good look is told too: its incident may be open since
-		// before the start, or before this configuration.
-		edge := !h.told || !h.onset.IsZero()
-		h.good, h.onset, h.told = at, time.Time{}, true
-		return r, edge
-	case h.onset.IsZero() && at.Sub(h.good) >= h.rec.unknownAfter:
-		h.onset = at
-		r.Condition, r.OnsetAt, r.WellAt = signalbox.Breached, at, h.good
-		r.Summary = "it can't be read since " + h.good.UTC().Format(time.RFC3339) + ": " + err.Error()
-		return r, true
-	}
-	return r, false
 }
 
 // polling begins the rounds once the engine has restored what was open, or
@@ -125,7 +121,7 @@ func (d *daemon) polling(ctx context.Context) {
 		d.roundsAlive.Go(func() { d.restoreLate(ctx) })
 	}
 	d.startRounds(ctx)
-	d.poller.Restore(restored.Open, restored.Good)
+	d.restore(restored)
 	if err := d.poller.Run(ctx); err != nil && ctx.Err() == nil {
 		d.log.Error("polling ended", "error", err)
 	}
@@ -137,6 +133,6 @@ func (d *daemon) restoreLate(ctx context.Context) {
 	var restored engine.Restored
 	restored, err := d.engine.Restore(ctx)
 	if err == nil {
-		d.poller.Restore(restored.Open, restored.Good)
+		d.restore(restored)
 	}
 }

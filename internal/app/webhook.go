@@ -13,20 +13,6 @@ import (
 	"github.com/signalbox/signalbox/internal/kind"
 )
 
-// receiver is one source that posts to us.
-type receiver struct {
-	source   string
-	path     string
-	door     *kind.Door
-	take     signalbox.Receiver
-	complete signalbox.Completer // nil: can't be asked
-	assign   func(signalbox.Batch) signalbox.Batch
-	every    time.Duration // between two reconciliations; 0: never
-	maxBody  int64         // bytes
-	// unknownAfter is how long the source may stay away before that is paged.
-	unknownAfter time.Duration
-}
-
 // webhooks serves the receivers' paths of the configuration in force.
 func (d *daemon) webhooks() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -74,6 +60,9 @@ func (d *daemon) receive(rec *receiver, r *http.Request) (int, error) {
 	}
 	now := d.options.Now()
 	if err := rec.take.Verify(r.Header, body, now); err != nil {
+		if errors.Is(err, kind.ErrNoSecret) {
+			return d.refused("fault", http.StatusServiceUnavailable, err)
+		}
 		return d.refused("credential", http.StatusUnauthorized, err)
 	}
 	batch, err := rec.take.Decode(r.Header, body, now)
@@ -97,7 +86,12 @@ func (d *daemon) accept(ctx context.Context, rec *receiver, batch signalbox.Batc
 		}
 		batch.Readings, batch.Incomplete = append(batch.Readings, whole.Readings...), ""
 	}
-	err := d.engine.Receive(ctx, rec.assign(batch))
+	batch = rec.own(batch, d.options.Now())
+	if len(batch.Readings) == 0 {
+		d.metrics.webhook("taken")
+		return http.StatusOK, nil // there is nothing to record
+	}
+	err := d.engine.Receive(ctx, batch)
 	if errors.Is(err, journal.ErrTooLarge) {
 		return d.refused("shape", http.StatusRequestEntityTooLarge, err)
 	}

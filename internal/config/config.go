@@ -17,6 +17,8 @@ import (
 type Kinds struct {
 	Sources     []kind.Source
 	Remediators []kind.Remediator
+	Rules       *Rules       // nil: there are no rule files
+	Catalog     kind.Catalog // nil: there is no catalogue
 }
 
 // Options of Load; the zero value is what the daemon uses.
@@ -34,16 +36,18 @@ type Config struct {
 	// Hash identifies the content: comments, the order of keys and the split
 	// into files do not count.
 	Hash         string
-	Path         string      // as it was given to Load
-	Dir          string      // absolute: where relative paths begin
-	Sources      []*Source   // by name
-	Owners       []*Owner    // by name
-	Detectors    []*Detector // as written
-	Switches     []*Switch   // by name
+	Path         string       // as it was given to Load
+	Dir          string       // absolute: where relative paths begin
+	Sources      []*Source    // by name
+	Owners       []*Owner     // by name
+	Detectors    []*Detector  // as written, then those of rule files
+	ClusterRules []*RuleFiles // the rules that a cluster's resources hold
+	Switches     []*Switch    // by name
 	DefaultOwner string
 	Policy       policy.Config
 	Heartbeat    *Heartbeat // nil: none
 	Tracing      *Tracing   // nil: none
+	Audit        *Audit     // nil: none
 }
 
 // Source is one configured source.
@@ -61,6 +65,8 @@ type Detector struct {
 	Kind     kind.Source `json:"-"` // of its source
 	Settings kind.DetectorSettings
 	Place    Place
+
+	rule bool // of a rule file
 }
 
 // Owner is one configured owner.

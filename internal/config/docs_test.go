@@ -14,6 +14,27 @@ import (
 
 const docsFile = "../../docs/configuration.md"
 
+// documented is the page of all keys, with those that have more about them: a
+// kind's keys stand on the kind's own page.
+func documented(t *testing.T) string {
+	t.Helper()
+	var all strings.Builder
+	for _, pattern := range []string{"../../docs/*.md", "../../docs/detectors/*.md", "../../docs/remediators/*.md"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: no pages, %v", pattern, err)
+		}
+		for _, f := range files {
+			text, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all.Write(text)
+		}
+	}
+	return all.String()
+}
+
 // prometheusKeys are documented by Prometheus.
 var prometheusKeys = []string{
 	"basic_auth", "authorization", "oauth2", "bearer_token_file", "tls_config", "follow_redirects", "enable_http2",
@@ -22,11 +43,7 @@ var prometheusKeys = []string{
 
 // TestDocsNameEveryKey: no key of ours, and no default, is missing.
 func TestDocsNameEveryKey(t *testing.T) {
-	text, err := os.ReadFile(docsFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	docs := string(text)
+	docs := documented(t)
 	var schema map[string]any
 	raw, err := os.ReadFile(schemaFile)
 	if err != nil {
@@ -39,10 +56,10 @@ func TestDocsNameEveryKey(t *testing.T) {
 	properties(schema, func(key string, property map[string]any) {
 		seen++
 		if !regexp.MustCompile("[`.]" + regexp.QuoteMeta(key) + "`").MatchString(docs) {
-			t.Errorf("docs/configuration.md does not name %s", key)
+			t.Errorf("no page names %s", key)
 		}
 		if text, ok := property["default"].(string); ok && !strings.Contains(docs, "`"+text+"`") {
-			t.Errorf("docs/configuration.md does not tell the default of %s, %s", key, text)
+			t.Errorf("no page tells the default of %s, %s", key, text)
 		}
 	})
 	if seen < 60 {

@@ -27,6 +27,8 @@ type fileKeys struct {
 	Sources map[string]sourceKeys `yaml:"sources,omitempty"`
 	// What is wrong? One incident a series.
 	Detectors []detectorKeys `yaml:"detectors,omitempty"`
+	// Prometheus' alerting rules, unchanged: each is a detector named GROUP/ALERT.
+	RuleFiles []ruleFileKeys `yaml:"rule_files,omitempty"`
 	// What may be thrown, by name, and the only positions that it has.
 	Switches map[string]switchKeys `yaml:"switches,omitempty"`
 	// What should be done? The first that matches an incident is taken.
@@ -37,9 +39,11 @@ type fileKeys struct {
 	Heartbeat heartbeatKeys `yaml:"heartbeat,omitempty"`
 	// The daemon's own traces, over OTLP.
 	Tracing tracingKeys `yaml:"tracing,omitempty"`
+	// Where the journal's entries are told, beside the archive.
+	Audit auditKeys `yaml:"audit,omitempty"`
 }
 
-func (fileKeys) later() []string { return []string{"rule_files"} }
+func (fileKeys) later() []string { return nil }
 
 // ownerKeys is who is paged, and one key of a remediator that says how.
 type ownerKeys struct {
@@ -63,6 +67,10 @@ type detectorKeys struct {
 	Name string `yaml:"name" jsonschema:"required"`
 	// The source that it asks or that posts to it.
 	Source string `yaml:"source" jsonschema:"required"`
+	// The detector of the catalogue that it is: that entry's keys are defaults for the keys that are not given here.
+	Catalog string `yaml:"catalog,omitempty"`
+	// The parameters of the catalogue's detector, as its page has them.
+	With map[string]any `yaml:"with,omitempty"`
 	// What is ill: a template over the labels of a series, like "db/{{cluster}}".
 	Subject kind.Subject `yaml:"subject" jsonschema:"required"`
 	// The labels that its incidents keep; absent: all.
@@ -75,9 +83,46 @@ type detectorKeys struct {
 	UnknownAfter kind.Duration `yaml:"unknown_after,omitempty"`
 	// Where a person sees more.
 	Links []linkKeys `yaml:"links,omitempty"`
+	// Who measures what it sees, for `needs`: detectors that name the same origin are one source. Absent: the server that is asked; for alerts, nobody is known.
+	Origin string `yaml:"origin,omitempty"`
 }
 
-func (detectorKeys) later() []string { return []string{"panel"} }
+// ruleFileKeys includes Prometheus' alerting rules: those of files, or those of
+// a cluster's PrometheusRule resources.
+type ruleFileKeys struct {
+	// The source that they ask, of kind prometheus.
+	Source string `yaml:"source" jsonschema:"required"`
+	// Rule files, relative to the configuration: paths, or patterns like "rules/*.yaml".
+	Files names `yaml:"files,omitempty"`
+	// The source of kind kubernetes whose PrometheusRule resources are included, instead of files.
+	Cluster string `yaml:"cluster,omitempty"`
+	// The namespaces of the resources; absent: all that the source sees.
+	Namespaces []string `yaml:"namespaces,omitempty"`
+	// Labels that the resources must have.
+	Selector map[string]string `yaml:"selector,omitempty"`
+	// What is ill: a template over an alert's labels, like "{{alertname}}/{{instance}}". A label that an alert does not have is left out.
+	Subject kind.Subject `yaml:"subject" jsonschema:"required"`
+	// Only the rules with these labels, alertname among them, as their files have them; absent: all.
+	Match map[string]string `yaml:"match,omitempty"`
+	// The labels that their incidents keep; absent: all.
+	Labels []string `yaml:"labels,omitempty"`
+	// Who is paged; absent: default_owner.
+	Owner string `yaml:"owner,omitempty"`
+	// Who measures what they see, for `needs`; absent: the server that is asked.
+	Origin string `yaml:"origin,omitempty"`
+	// The detector on the same source that proves, by its reading of the same subject, that an alert which has ended is well; absent: each rule's own expression without its comparisons.
+	Verifier string `yaml:"verifier,omitempty"`
+	// The interval of groups that have none: Prometheus' evaluation_interval.
+	Interval kind.Duration `yaml:"interval,omitempty" default:"1m"`
+	// Unknown for longer is itself paged; absent: that of the source.
+	UnknownAfter kind.Duration `yaml:"unknown_after,omitempty"`
+	// Where a person sees more, beside the links of the annotations.
+	Links []linkKeys `yaml:"links,omitempty"`
+	// $externalLabels in templates: Prometheus' external_labels.
+	ExternalLabels map[string]string `yaml:"external_labels,omitempty"`
+	// $externalURL in templates: Prometheus' --web.external-url.
+	ExternalURL string `yaml:"external_url,omitempty" jsonschema:"format=uri"`
+}
 
 // linkKeys is a place where a person sees more.
 type linkKeys struct {
@@ -166,9 +211,21 @@ type policyGuardKeys struct {
 	Cooldown kind.Duration `yaml:"cooldown,omitempty" default:"15m"`
 	// The most actions in sliding windows: "3/day", "10/hour", "5/30m".
 	Budget []rate `yaml:"budget,omitempty" default:"3/day"`
+	// How many independent origins must see the breach before anything is thrown: "2 sources". Heard are the detectors of `on`, on the incident's subject, and the witnesses.
+	Needs sources `yaml:"needs,omitempty"`
+	// Detectors that corroborate, though their own incidents don't start this policy.
+	Witnesses []witnessKeys `yaml:"witnesses,omitempty"`
 }
 
-func (policyGuardKeys) later() []string { return []string{"needs", "blast_radius"} }
+func (policyGuardKeys) later() []string { return []string{"blast_radius"} }
+
+// witnessKeys names a series that corroborates.
+type witnessKeys struct {
+	// The detector that sees it.
+	Detector string `yaml:"detector" jsonschema:"required"`
+	// The subject that it is seen on, a template over the incident's labels; absent: the incident's own.
+	Subject kind.Subject `yaml:"subject,omitempty"`
+}
 
 // guardKeys are the guards across all policies.
 type guardKeys struct {

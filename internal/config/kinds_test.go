@@ -28,6 +28,7 @@ func testKinds() Kinds {
 				Receives: func(s kind.Settings) string { return s.(*testAlerts).Receive },
 			},
 			{Name: "kubernetes", Settings: func() kind.Settings { return &testCluster{} }},
+			{Name: "loki", Settings: func() kind.Settings { return &testLoki{} }},
 		},
 		Remediators: []kind.Remediator{
 			{

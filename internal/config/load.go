@@ -49,6 +49,7 @@ func (l *loader) load(root spot) {
 	}
 	l.declareDetectors(root.key("detectors"))
 	blocks(root.key("detectors"), l.detector)
+	l.allRuleFiles(root.key("rule_files"))
 	if !section(root.key("switches"), l.lever) {
 		l.switchOf = nil
 	}
@@ -57,7 +58,8 @@ func (l *loader) load(root spot) {
 	blocks(root.key("policies"), l.policy)
 	l.heartbeat(root.key("heartbeat"))
 	l.tracing(root.key("tracing"))
-	if !root.key("detectors").has() {
+	l.audit(root.key("audit"))
+	if !root.key("detectors").has() && !root.key("rule_files").has() {
 		root.key("detectors").fail("is required: a configuration without detectors watches nothing", nil)
 	}
 	l.cfg.sort()

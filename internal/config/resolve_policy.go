@@ -33,7 +33,27 @@ func (l *loader) policy(s spot) {
 		Runbook: runbook, Verify: verify,
 		VerifyWithin: keys.Verify.Within.Std(), AfterHealthy: keys.Undo.AfterHealthy.Std(),
 		Cooldown: keys.Guards.Cooldown.Std(), Budget: rates(keys.Guards.Budget),
+		Needs: int(keys.Guards.Needs), Witnesses: l.witnesses(s, keys, detectors),
 	})
+}
+
+// witnesses are what corroborates, and that there are enough of them.
+func (l *loader) witnesses(s spot, keys policyKeys, on []*Detector) (list []signalbox.Witness) {
+	heard := map[string]bool{}
+	for _, name := range keys.On {
+		heard[name] = true
+	}
+	for i, w := range keys.Guards.Witnesses {
+		path := fmt.Sprintf("guards.witnesses[%d]", i)
+		reference(s.find(path+".detector"), "a detector", l.detectorOf)
+		labelsOf(on).mustHave(s, path+".subject", w.Subject.Labels())
+		heard[w.Detector] = true
+		list = append(list, signalbox.Witness{Detector: w.Detector, Subject: w.Subject.String()})
+	}
+	if at := s.find("guards.needs"); int(keys.Guards.Needs) > len(heard) && at.has() {
+		at.fail(fmt.Sprintf("must not be more than the detectors that are heard, which are %d: name more in on or guards.witnesses", len(heard)), fmt.Sprintf("%d sources", keys.Guards.Needs))
+	}
+	return list
 }
 
 // laterAutonomies are known from the design.

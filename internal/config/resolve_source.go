@@ -16,7 +16,7 @@ import (
 
 // laterKinds are kinds of sources that the design knows and this version does
 // not have.
-var laterKinds = []string{"grafana", "loki", "datadog", "statuspage", "github", "argocd"}
+var laterKinds = []string{"argocd"}
 
 func (l *loader) source(name string, s spot) {
 	l.sourceOf[name] = nil
@@ -129,6 +129,11 @@ func (l *loader) detector(s spot) {
 	var keys detectorKeys
 	from := len(s.report.list)
 	src, known := reference(s.key("source"), "a source", l.sourceOf)
+	s, whole := l.included(s, src)
+	if !whole { // its keys can't be judged
+		l.hygiene.walk(s)
+		return
+	}
 	var settings kind.DetectorSettings
 	switch {
 	case src == nil: // its other keys can't be judged
@@ -140,11 +145,11 @@ func (l *loader) detector(s spot) {
 		settings = src.Kind.Detector()
 		l.settle(s, nil, &keys, settings)
 	}
-	l.detectorRules(s, from, keys, src)
+	l.detectorRules(s, from, keys, src, posts(src, settings))
 	if !known || settings == nil {
 		return
 	}
-	d := &Detector{Kind: src.Kind, Settings: settings, Place: s.place, Common: keys.common(src)}
+	d := &Detector{Kind: src.Kind, Settings: settings, Place: s.place, Common: keys.common(src, posts(src, settings))}
 	l.detectorOf[keys.Name] = d
 	l.cfg.Detectors = append(l.cfg.Detectors, d)
 	l.cfg.Policy.Detectors = append(l.cfg.Policy.Detectors, policy.Detector{
@@ -201,12 +206,22 @@ func posted(src *Source) time.Duration {
 	return postInterval
 }
 
-func (k detectorKeys) common(src *Source) kind.Common {
+// posts reports whether a detector's readings are posted by its source. Of a
+// source that is asked too, the detector's settings say so.
+func posts(src *Source, settings kind.DetectorSettings) bool {
+	if src == nil || src.Kind.Receives == nil {
+		return false
+	}
+	own, asked := settings.(interface{ Posted() bool })
+	return !asked || own.Posted()
+}
+
+func (k detectorKeys) common(src *Source, posts bool) kind.Common {
 	c := kind.Common{
-		Name: k.Name, Source: k.Source, Subject: k.Subject, Labels: k.Labels, Owner: k.Owner,
+		Name: k.Name, Source: k.Source, Subject: k.Subject, Labels: k.Labels, Owner: k.Owner, Origin: k.Origin,
 		Interval: k.Interval.Std(), UnknownAfter: k.UnknownAfter.Std(),
 	}
-	if src.Kind.Receives != nil {
+	if posts {
 		c.Interval = posted(src)
 	}
 	if c.UnknownAfter == 0 {
@@ -218,7 +233,7 @@ func (k detectorKeys) common(src *Source) kind.Common {
 	return c
 }
 
-func (l *loader) detectorRules(s spot, from int, keys detectorKeys, src *Source) {
+func (l *loader) detectorRules(s spot, from int, keys detectorKeys, src *Source, posts bool) {
 	if at := s.key("name"); keys.Name != "" && nameRule(at, keys.Name) {
 		once(at, keys.Name, l.detectorPlaces)
 	}
@@ -231,7 +246,7 @@ func (l *loader) detectorRules(s spot, from int, keys detectorKeys, src *Source)
 	if at := s.key("unknown_after"); at.has() && keys.UnknownAfter < keys.Interval && keys.UnknownAfter > 0 {
 		at.fail("must not be shorter than interval ("+keys.Interval.String()+")", keys.UnknownAfter)
 	}
-	if at := s.key("interval"); at.has() && src != nil && src.Kind.Receives != nil {
+	if at := s.key("interval"); at.has() && posts {
 		at.fail("must not be given: source "+src.Name+" posts its readings", nil)
 	}
 	for i, link := range keys.Links {

@@ -69,7 +69,10 @@ func (s *schemer) sections(root *jsonschema.Schema, t tables) {
 		if k.Detector != nil {
 			detector := s.of(&detectorKeys{})
 			add(detector, s.of(k.Detector()))
-			detectors = append(detectors, s.define("detector-"+name, detector))
+			detectors = append(detectors, s.define("detector-"+name, withoutCatalog(detector)))
+			if catalogued := s.catalogued(t, k); catalogued != nil {
+				detectors = append(detectors, s.define("detector-"+name+"-of-catalog", catalogued))
+			}
 		}
 	}
 	value(root, "sources").AdditionalProperties = &jsonschema.Schema{OneOf: sources}

@@ -19,6 +19,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/signalbox/signalbox/detectors"
+	"github.com/signalbox/signalbox/detectors/catalog"
 	"github.com/signalbox/signalbox/internal/config"
 	"github.com/signalbox/signalbox/remediators"
 )
@@ -28,8 +29,9 @@ const schemaFile = "../../docs/config.schema.json"
 // realKinds are the tables of the daemon.
 func realKinds() config.Kinds {
 	return config.Kinds{
-		Sources:     append(detectors.Kinds(), remediators.Connections()...),
+		Sources:     detectors.Kinds(),
 		Remediators: remediators.Kinds(),
+		Catalog:     catalog.Catalog{},
 	}
 }
 

@@ -45,6 +45,9 @@ func (s spot) has() bool { return s.node != nil }
 
 // fail reports a violated rule here; value nil: nothing to show.
 func (s spot) fail(rule string, value any) {
+	if s.node != nil && s.node.from != "" {
+		rule += " (from the catalogue's " + s.node.from + ")"
+	}
 	s.report.add(Problem{Place: s.place, Block: s.block, Path: s.path, Rule: rule, Value: show(value)})
 }
 

@@ -15,13 +15,15 @@ type tables struct {
 	backends map[string]kind.Remediator // by key of a switch
 	reaches  map[string]kind.Remediator // by key of an owner
 	keywords map[string]kind.Remediator // by key of a step
+	rules    *Rules
+	catalog  kind.Catalog
 }
 
 // newTables refuses two kinds that take the same word: a fault of the program.
 func newTables(k Kinds) (tables, error) {
 	t := tables{
 		sources: map[string]kind.Source{}, backends: map[string]kind.Remediator{},
-		reaches: map[string]kind.Remediator{}, keywords: map[string]kind.Remediator{},
+		reaches: map[string]kind.Remediator{}, keywords: map[string]kind.Remediator{}, rules: k.Rules, catalog: k.Catalog,
 	}
 	var err error
 	for _, s := range k.Sources {

@@ -34,7 +34,8 @@ type node struct {
 	text  string // of a scalar
 	keys  []entry
 	items []*node
-	index int // in the sequence that it was written in
+	index int    // in the sequence that it was written in
+	from  string // the catalogue's entry that it is of; "": the file has it
 }
 
 // entry is one key of a mapping. Its place is the key's.

@@ -21,6 +21,23 @@ type rate policy.Rate
 // maxWindow is the longest window of a budget: what was spent is kept that long.
 const maxWindow = 31 * 24 * time.Hour
 
+// sources is a number of independent sources, written "2 sources".
+type sources int
+
+// UnmarshalText reads "2 sources".
+func (n *sources) UnmarshalText(b []byte) error {
+	count, word, _ := strings.Cut(strings.TrimSpace(string(b)), " ")
+	v, err := strconv.Atoi(count)
+	if err != nil || v < 1 || v > 9 || word != "sources" && (v != 1 || word != "source") {
+		return errors.New("must be a number of sources from 1 to 9, like 2 sources")
+	}
+	*n = sources(v)
+	return nil
+}
+
+// MarshalText writes "2 sources".
+func (n sources) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%d sources", int(n)), nil }
+
 var errRate = errors.New("must be a count in a window of at most 31 days, like 3/day, 10/hour, 7/week or 5/30m")
 
 // UnmarshalText reads "3/day".

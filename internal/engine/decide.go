@@ -209,7 +209,7 @@ func (l *loop) reconfigured() {
 // unless something of theirs is in flight or stands.
 func (l *loop) expire(now time.Time) {
 	for id, inc := range l.state.Incidents {
-		if inc.Closed() || l.isDetector(inc.Reading.Detector) || l.busy(inc) || l.stands(inc) {
+		if name := inc.Reading.Detector; inc.Closed() || l.isDetector(name) || l.set().MayCome(name) || l.busy(inc) || l.stands(inc) {
 			continue
 		}
 		l.resolve(&signalbox.Decision{

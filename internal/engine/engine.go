@@ -37,6 +37,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -118,6 +120,14 @@ type Set struct {
 	// readings have been given to Observe. Detectors that are not polled are
 	// passed over.
 	Ask func(ctx context.Context, detectors []string) error
+	// Unread are the beginnings of the names of detectors that are not known
+	// yet: an incident of one that is not in Detectors is not over for that.
+	Unread []string
+}
+
+// MayCome reports whether a detector that is not in the set may still come.
+func (s *Set) MayCome(detector string) bool {
+	return slices.ContainsFunc(s.Unread, func(begin string) bool { return strings.HasPrefix(detector, begin) })
 }
 
 // Detector is what the engine must know of a detector.

@@ -64,7 +64,8 @@ func decoded(lines iter.Seq2[line, error], want func(line) bool) iter.Seq2[Entry
 }
 
 // lines reads entries as they are stored. Entries may move from the store to
-// the archive meanwhile, so where one ends the other is asked again.
+// the archive meanwhile, so where one ends the other is asked again. The store
+// is asked first: an archive's file is read from its begin.
 func (j *Journal) lines(ctx context.Context, from, to uint64) iter.Seq2[line, error] {
 	return func(yield func(line, error) bool) {
 		from, to, err := j.bounds(ctx, from, to)
@@ -75,8 +76,8 @@ func (j *Journal) lines(ctx context.Context, from, to uint64) iter.Seq2[line, er
 		for next := from; next <= to; {
 			began := next
 			for _, some := range []iter.Seq2[line, error]{
-				func(y func(line, error) bool) { archived(j.o.Dir, next, to)(y) },
 				func(y func(line, error) bool) { j.inline(ctx, next, to)(y) },
+				func(y func(line, error) bool) { archived(j.o.Dir, next, to)(y) },
 			} {
 				for l, err := range some {
 					if !yield(l, err) || err != nil {

@@ -1,0 +1,380 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/signalbox/signalbox/detectors/rules"
+	"github.com/signalbox/signalbox/internal/cluster"
+	"github.com/signalbox/signalbox/internal/cluster/prometheusrule"
+	"github.com/signalbox/signalbox/internal/config"
+	"github.com/signalbox/signalbox/internal/engine"
+	"github.com/signalbox/signalbox/internal/poll"
+	"github.com/signalbox/signalbox/policy"
+)
+
+// ruleFeed is what a cluster's PrometheusRule resources say, for one inclusion
+// of them, and which of it is in force. It outlives a reload that leaves the
+// inclusion's resources the same.
+//
+// A resource that is changed takes the place of what it said before, whole. One
+// that can't be read as rules changes nothing: what it said before goes on, and
+// rulesHealth tells it. One that is gone ends its detectors; their
+// incidents then end as expired, which is neither health nor silence: the
+// journal and the page say that the detector is gone.
+type ruleFeed struct {
+	key    string // of the resources that it means
+	source string // the cluster's name in the configuration
+	feed   *prometheusrule.Feed
+	stop   context.CancelFunc // nil: it was not begun
+
+	mu        sync.Mutex
+	read      bool
+	resources map[string]*ruleResource // by NAMESPACE/NAME
+}
+
+// ruleResource is one resource.
+type ruleResource struct {
+	seen    string        // the version that was read last
+	inForce bool          // rules are those of a version that was right
+	rules   []config.Rule // in force
+	refused string        // why the version that was read last is not in force; empty: it is
+	over    string        // why its rules are not watched, though they are right
+}
+
+// fault says why the resource is not watched as it stands; "" when it is.
+func (r *ruleResource) fault() string {
+	if r.refused != "" {
+		return r.refused
+	}
+	return r.over
+}
+
+// ruleFeed returns the feed of an inclusion: the one that runs, where there is
+// one for the same resources.
+func (d *daemon) ruleFeed(cfg *config.Config, f *config.RuleFiles) (*ruleFeed, error) {
+	i := slices.IndexFunc(cfg.Sources, func(s *config.Source) bool { return s.Name == f.Cluster })
+	settings, ok := cfg.Sources[i].Settings.(*cluster.Settings)
+	if !ok {
+		return nil, fmt.Errorf("%s: cluster: source %q is no connection to a cluster", f.Place, f.Cluster)
+	}
+	access, err := settings.Resolve(cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("%s: source %q: %w", f.Place, f.Cluster, err)
+	}
+	namespaces := f.Namespaces
+	if len(namespaces) == 0 {
+		namespaces = settings.Namespaces
+	}
+	key := fmt.Sprintf("%q %+v %q %q", f.Cluster, access, namespaces, f.Selector)
+	if known := d.feeds[key]; known != nil {
+		return known, nil
+	}
+	return &ruleFeed{key: key, source: f.Cluster, resources: map[string]*ruleResource{}, feed: prometheusrule.New(prometheusrule.Options{
+		Access: access, Namespaces: namespaces, Selector: f.Selector, Agent: "signalbox",
+	})}, nil
+}
+
+// clusterFeeds finds the feed of each inclusion.
+func (b *builder) clusterFeeds() error {
+	for _, f := range b.cfg.ClusterRules {
+		feed, err := b.d.ruleFeed(b.cfg, f)
+		if err != nil {
+			return err
+		}
+		b.rt.feeds = append(b.rt.feeds, feed)
+	}
+	return nil
+}
+
+// follow begins the feeds of the configuration in force, and ends those that it
+// does not have. The caller holds swapping.
+func (d *daemon) follow(ctx context.Context) {
+	used := map[string]*ruleFeed{}
+	for _, f := range d.current().feeds {
+		used[f.key] = f
+		if f.stop != nil {
+			continue
+		}
+		var life context.Context
+		life, f.stop = context.WithCancel(ctx)
+		d.feedsAlive.Go(func() { f.feed.Run(life) })
+		d.feedsAlive.Go(func() { d.swapWith(life, f) })
+	}
+	for key, f := range d.feeds {
+		if used[key] == nil {
+			f.stop()
+		}
+	}
+	d.feeds = used
+	d.tellRules()
+}
+
+// tellRules sets the metrics of the clusters' rules. The caller holds swapping.
+func (d *daemon) tellRules() {
+	all := map[string]ruleCounts{}
+	for _, f := range d.feeds {
+		f.mu.Lock()
+		c := all[f.source]
+		for _, r := range f.resources {
+			c.rules += len(r.rules)
+			c.resources++
+			if r.fault() != "" {
+				c.refused++
+			}
+		}
+		all[f.source] = c
+		f.mu.Unlock()
+	}
+	d.metrics.clusters(all)
+}
+
+// Pauses before a change of resources is taken, so that those that come
+// together are taken together, and before one that failed is tried again.
+const (
+	gatherRules = 200 * time.Millisecond
+	retryRules  = 2 * time.Second
+)
+
+// swapWith takes in what a feed says, whenever it says something else.
+func (d *daemon) swapWith(ctx context.Context, f *ruleFeed) {
+	pause := time.NewTimer(retryRules)
+	defer pause.Stop()
+	failed := false
+	for {
+		if !failed {
+			select {
+			case <-ctx.Done():
+				return
+			case <-f.feed.Changed():
+			}
+			pause.Reset(gatherRules)
+		} else {
+			pause.Reset(retryRules)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-pause.C:
+		}
+		if err := d.swapRules(ctx, f, failed); err != nil && ctx.Err() == nil {
+			d.log.Error("the rules of a cluster could not be put in force; they are tried again", "source", f.source, "error", err)
+			failed = true
+			continue
+		}
+		failed = false
+	}
+}
+
+// swapRules puts in force what a feed says now. It is a reload of these rules
+// alone: the configuration is not read again, and what an unchanged rule
+// remembers is kept.
+func (d *daemon) swapRules(ctx context.Context, f *ruleFeed, again bool) error {
+	d.swapping.Lock()
+	defer d.swapping.Unlock()
+	if changed := f.take(d); !changed && !again {
+		return nil
+	}
+	rt, err := d.withRules(d.current().fixed)
+	if err != nil {
+		return err
+	}
+	within, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := d.engine.Swap(within, rt.set); err != nil {
+		return err
+	}
+	d.roundsLock.Lock()
+	defer d.roundsLock.Unlock()
+	d.running.Store(rt)
+	d.tellRules()
+	if d.endRounds != nil { // else polling begins with them
+		d.poller.Set(rt.polled)
+		d.restoreRules(rt)
+	}
+	return nil
+}
+
+// withRules returns the runtime of a configuration with the detectors of what
+// its clusters' resources say. fixed is that without them, and stays as it is.
+func (d *daemon) withRules(fixed *runtime) (*runtime, error) {
+	rt, set := *fixed, *fixed.set
+	rt.fixed, rt.set = fixed, &set
+	if len(fixed.feeds) == 0 {
+		return &rt, nil
+	}
+	set.Detectors, rt.watched, rt.polled = maps.Clone(set.Detectors), maps.Clone(rt.watched), slices.Clone(rt.polled)
+	b := &builder{d: d, cfg: fixed.config, opened: fixed.opened, kept: d.keptRules(), rt: &rt}
+	judged := fixed.config.Policy
+	judged.Detectors = slices.Clone(judged.Detectors)
+	for i, f := range fixed.feeds {
+		if err := b.feedDetectors(f, fixed.config.ClusterRules[i], &judged); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if set.Handbook, err = policy.New(judged); err != nil {
+		return nil, err
+	}
+	return &rt, b.sayUnproved()
+}
+
+// feedDetectors adds the detectors of one inclusion, and the one that tells
+// whether its resources can be read.
+func (b *builder) feedDetectors(f *ruleFeed, use *config.RuleFiles, judged *policy.Config) error {
+	taken := func(name string) bool { _, is := b.rt.set.Detectors[name]; return is }
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, key := range slices.Sorted(maps.Keys(f.resources)) {
+		r, prefix := f.resources[key], f.source+"/"+key+"/"
+		if !r.inForce {
+			b.rt.set.Unread = append(b.rt.set.Unread, prefix)
+			continue
+		}
+		taking := slices.DeleteFunc(slices.Clone(r.rules), func(rule config.Rule) bool { return !use.Takes(rule) })
+		if r.over = ""; len(b.rt.polled)+len(taking) > config.MaxRules {
+			r.over = fmt.Sprintf("%s: with its %d rules there would be more than %d rules and detectors together", key, len(taking), config.MaxRules)
+			b.rt.set.Unread = append(b.rt.set.Unread, prefix)
+			continue
+		}
+		for _, rule := range taking {
+			det := use.Detector(prefix, rule, taken, use.Place)
+			if err := b.detector(det); err != nil {
+				return err
+			}
+			judged.Detectors = append(judged.Detectors, config.Judged(det))
+		}
+	}
+	if !f.read {
+		b.rt.set.Unread = append(b.rt.set.Unread, f.source+"/")
+	}
+	b.feedHealth(f, use, taken)
+	return nil
+}
+
+// take reads the resources; false when they say what they said.
+func (f *ruleFeed) take(d *daemon) (changed bool) {
+	list, read := f.feed.Resources()
+	if !read {
+		return false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	changed, f.read = !f.read, true
+	there := map[string]bool{}
+	for _, r := range list {
+		key := r.Key()
+		there[key] = true
+		known := f.resources[key]
+		if known == nil {
+			known = &ruleResource{}
+			f.resources[key] = known
+		}
+		if known.seen != r.Version {
+			changed = true
+			known.take(d, f.source, r)
+		}
+	}
+	for key := range f.resources {
+		if !there[key] {
+			changed = true
+			delete(f.resources, key)
+			d.log.Info("a PrometheusRule is gone: its detectors end", "source", f.source, "resource", key)
+		}
+	}
+	return changed
+}
+
+// take reads one version of a resource. Recording rules are left to Prometheus:
+// what is theirs and ours often stands in one resource, which belongs to
+// somebody else's chart.
+func (r *ruleResource) take(d *daemon, source string, of prometheusrule.Resource) {
+	r.seen, r.refused = of.Version, ""
+	var placed []rules.Placed
+	var problems []rules.Problem
+	text, err := of.File()
+	if err == nil {
+		placed, problems = rules.Read(source+"/"+of.Key(), text)
+	} else {
+		problems = []rules.Problem{{Rule: err.Error()}}
+	}
+	recording := 0
+	var wrong []string
+	for _, p := range problems {
+		switch {
+		case p.Recording:
+			recording++
+		case p.Where != "":
+			wrong = append(wrong, p.Where+": "+p.Rule)
+		default:
+			wrong = append(wrong, p.Rule)
+		}
+	}
+	if len(wrong) > 0 {
+		r.refused = fmt.Sprintf("%s: %s", of.Key(), wrong[0])
+		if more := len(wrong) - 1; more > 0 {
+			r.refused += fmt.Sprintf(" (and %d more)", more)
+		}
+		d.log.Error("a PrometheusRule is refused: what it said before goes on", "source", source, "resource", of.Key(), "problems", wrong, "in_force", len(r.rules))
+		return
+	}
+	r.inForce, r.rules = true, make([]config.Rule, len(placed))
+	for i, p := range placed {
+		r.rules[i] = configRule(p)
+	}
+	d.log.Info("the rules of a PrometheusRule are put in force", "source", source, "resource", of.Key(), "alerting_rules", len(placed), "recording_rules_left_to_prometheus", recording)
+}
+
+// restoreRules gives the poller what the store knew of detectors that came
+// after polling began, once. What was known of others is not needed any more.
+// The caller holds roundsLock.
+func (d *daemon) restoreRules(rt *runtime) {
+	var now, later engine.Restored
+	now.Good, later.Good = map[string]time.Time{}, map[string]time.Time{}
+	for _, r := range d.restored.Open {
+		if _, is := rt.set.Detectors[r.Detector]; is {
+			now.Open = append(now.Open, r)
+		} else if rt.set.MayCome(r.Detector) {
+			later.Open = append(later.Open, r)
+		}
+	}
+	for name, at := range d.restored.Good {
+		if _, is := rt.set.Detectors[name]; is {
+			now.Good[name] = at
+		} else if rt.set.MayCome(name) {
+			later.Good[name] = at
+		}
+	}
+	d.restored = later
+	if len(now.Open)+len(now.Good) > 0 {
+		d.poller.Restore(now.Open, now.Good)
+	}
+}
+
+// restore gives the poller what the store knew, and keeps what is for detectors
+// that are still to come.
+func (d *daemon) restore(r engine.Restored) {
+	d.roundsLock.Lock()
+	defer d.roundsLock.Unlock()
+	d.restored = r
+	d.restoreRules(d.current())
+}
+
+// feedHealth adds the detector that tells whether a cluster's rules can be
+// read: while they can't, its source is Unknown, and that is paged.
+func (b *builder) feedHealth(f *ruleFeed, use *config.RuleFiles, taken func(string) bool) {
+	name := "prometheusrules/" + f.source
+	for n := 2; taken(name); n++ {
+		name = fmt.Sprintf("prometheusrules/%s#%d", f.source, n)
+	}
+	h := &rulesHealth{name: name, feed: f}
+	b.rt.set.Detectors[name] = engine.Detector{Source: f.source, Owner: b.cfg.DefaultOwner, Polled: true}
+	b.rt.polled = append(b.rt.polled, poll.Detector{
+		Name: name, Detector: h, Source: f.source, Asks: h, Group: name, Interval: healthEvery, UnknownAfter: use.Common.UnknownAfter,
+		Hash: name + " " + f.key,
+	})
+}

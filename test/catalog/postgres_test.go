@@ -1,0 +1,75 @@
+package catalog
+
+import (
+	"testing"
+
+	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/test/servers"
+)
+
+// replication is what postgres_exporter exports by itself from 0.13 on, for
+// Debian's, which is older.
+const replication = `
+pg_replication:
+  query: |
+    SELECT CASE WHEN pg_is_in_recovery() THEN GREATEST(0, EXTRACT(EPOCH FROM now() - pg_last_xact_replay_timestamp())) ELSE 0 END AS lag_seconds,
+      pg_is_in_recovery()::int AS is_replica
+  metrics:
+    - lag_seconds: {usage: GAUGE, description: Lag behind the primary in seconds.}
+    - is_replica: {usage: GAUGE, description: Whether the server is a replica.}
+pg_stat_statements:
+  query: |
+    SELECT d.datname, s.queryid, s.calls AS calls_total, s.total_exec_time / 1000 AS seconds_total
+    FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
+  metrics:
+    - datname: {usage: LABEL, description: Database.}
+    - queryid: {usage: LABEL, description: Statement.}
+    - calls_total: {usage: COUNTER, description: Executions.}
+    - seconds_total: {usage: COUNTER, description: Time in executions.}
+`
+
+// A standby whose replay is paused while its primary goes on falls behind; once
+// it replays again it is well.
+func TestPostgresReplicationLag(t *testing.T) {
+	t.Parallel()
+	primary := servers.Postgres(t)
+	standby := primary.Standby()
+	primary.Exec("CREATE EXTENSION pg_stat_statements")
+	primary.Exec("CREATE TABLE payments (id bigserial, at timestamptz DEFAULT now())")
+	first, second := servers.PostgresExporter(t, primary, replication), servers.PostgresExporter(t, standby, replication)
+	metrics := servers.Prometheus(t, servers.PrometheusOptions{Scrape: map[string][]string{"pg": {first.Host(), second.Host()}}})
+	watches := watching(
+		t, metrics.URL,
+		`{name: lag, source: metrics, catalog: postgresql-replication-lag, with: {select: 'job="pg"'}, interval: 1s, max_age: 10s, breach: {above: 3s, for: 1s}, clear: {below: 2s, for: 1s}}`,
+		`{name: standbys, source: metrics, catalog: postgresql-standby-missing, interval: 1s, max_age: 10s, breach: {for: 1s}, clear: {for: 1s}}`,
+	)
+	lag, standbys := watches[0], watches[1]
+	well := "postgresql/" + first.Host()
+	ill := "postgresql/" + second.Host()
+	write := func() { primary.Exec("INSERT INTO payments DEFAULT VALUES") }
+	stop := every(t, write)
+	defer stop()
+
+	lag.await("the standby replays", ill, signalbox.Clear, false)
+	lag.await("the primary has no lag", well, signalbox.Clear, false)
+	standbys.await("the standby streams", well, signalbox.Clear, false)
+
+	standby.Exec("SELECT pg_wal_replay_pause()")
+	lag.await("replay is paused", ill, signalbox.Breached, true)
+	lag.await("and the primary is well", well, signalbox.Clear, false)
+	standbys.await("it still streams", well, signalbox.Clear, false)
+
+	standby.Exec("SELECT pg_wal_replay_resume()")
+	lag.await("replay goes on", ill, signalbox.Clear, false)
+
+	second.Pause()
+	lag.await("the standby's exporter hangs", ill, signalbox.Unknown, false)
+	second.Resume()
+	lag.await("the exporter answers again", ill, signalbox.Clear, false)
+
+	standby.Kill()
+	standbys.await("the standby is gone", well, signalbox.Breached, true)
+	lag.await("and nothing is known of its lag", ill, signalbox.Unknown, false)
+	standby.Restart()
+	standbys.await("the standby is back", well, signalbox.Clear, false)
+}
