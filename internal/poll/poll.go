@@ -94,6 +94,7 @@ type entry struct {
 	def     Detector
 	asked   uint64    // rounds begun
 	good    time.Time // the last good round, as the tracker has it
+	durable time.Time // where a stream is to be read on from, when rounds began without knowing it
 	running bool      // a round of the schedule is under way
 }
 
@@ -189,6 +190,17 @@ func (e *entry) knows() {
 	e.good = e.tracker.Good()
 }
 
+// readFrom sends the reader of a stream back to where it had come to before it
+// began anew without knowing that: what lies between was never read. The caller
+// holds turn.
+func (e *entry) readFrom(durable time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !durable.IsZero() && durable.Before(e.good) {
+		e.durable = durable
+	}
+}
+
 // next is when the detector is due first after now: on a grid from the epoch,
 // so that a restart changes nothing.
 func (e *entry) next(interval time.Duration, now time.Time) time.Time {
@@ -214,6 +226,7 @@ func (p *Poller) Restore(open []signalbox.Reading, good map[string]time.Time) {
 		e.turn.Lock()
 		e.tracker.Restore(byDetector[name], good[name])
 		e.knows()
+		e.readFrom(good[name])
 		e.turn.Unlock()
 	}
 	for name, s := range sources {

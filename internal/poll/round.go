@@ -77,6 +77,7 @@ type asking struct {
 	entry *entry
 	def   Detector
 	turn  uint64
+	since time.Time // how far a stream had been read
 	asks  []signalbox.Question
 }
 
@@ -117,13 +118,25 @@ func (e *entry) begin() asking {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.asked++
-	a := asking{entry: e, def: e.def, turn: e.asked}
+	a := asking{entry: e, def: e.def, turn: e.asked, since: e.good}
+	if !e.durable.IsZero() {
+		a.since = e.durable
+	}
 	if f, ok := e.def.Detector.(signalbox.Follower); ok {
-		a.asks = f.QuestionsSince(e.good)
+		a.asks = f.QuestionsSince(a.since)
 	} else {
 		a.asks = e.def.Detector.Questions()
 	}
 	return a
+}
+
+// readOn notes that a stream was read from since.
+func (e *entry) readOn(since time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !since.After(e.durable) {
+		e.durable = time.Time{}
+	}
 }
 
 // ask returns an answer to each question within the batch's bound, also when
@@ -196,6 +209,9 @@ func (p *Poller) tell(src *source, a asking, answers []signalbox.Answer, at time
 	}
 	readings, edges := e.tracker.Step(judged, at)
 	e.knows()
+	if track.IsGood(readings) {
+		e.readOn(a.since)
+	}
 	r := Round{Detector: a.def.Name, At: at, Readings: readings, Edges: edges, Good: track.IsGood(readings)}
 	src.took(a.def, r)
 	p.metrics.delays(a.def.Source, readings)

@@ -133,6 +133,35 @@ func TestFollowerReadsOnFromItsLastGoodRound(t *testing.T) {
 	})
 }
 
+// The store is away at the start: rounds begin without knowing how far a stream
+// was read before. Once it is known, what lies between is read, also when that
+// takes several rounds.
+func TestFollowerGoesBackToWhatIsDurable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, m := newBench(), &memory{}
+		d, r := detector("logs", "x", m), &reader{watch: watch{"logs", "x"}}
+		d.Detector = r
+		b.Set([]Detector{d})
+		durable := time.Now().Add(-time.Hour)
+		b.Restore(nil, nil)
+		stop := b.run(t)
+		elapse(2 * interval)
+		m.set(0, refuse)
+		b.Restore(nil, map[string]time.Time{"logs": durable})
+		elapse(2 * interval)
+		m.set(0, nil)
+		elapse(2 * interval)
+		b.Restore(nil, map[string]time.Time{"logs": time.Now()}) // it is known already
+		elapse(interval)
+		stop()
+		rounds := b.log.of("logs")
+		want := []time.Time{{}, rounds[0].At, durable, durable, durable, rounds[4].At, rounds[5].At}
+		if fmt.Sprint(r.from) != fmt.Sprint(want) {
+			t.Errorf("read from\n%v, want\n%v", r.from, want)
+		}
+	})
+}
+
 // skewed is a memory whose server has another clock.
 type skewed struct {
 	memory
@@ -172,6 +201,40 @@ func TestClockOfASource(t *testing.T) {
 		turn(0)
 		if got := b.log.edges("source/metrics"); got != "bc" {
 			t.Errorf("edges %q once the clock is right again", got)
+		}
+		stop()
+	})
+}
+
+// What a clock that was ahead has stamped comes due later, and looks fresh.
+func TestClockThatWasAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := newBench(), &skewed{ahead: 5 * time.Minute}
+		d := detector("one", "x", nil)
+		d.Asks = s
+		b.Set([]Detector{d})
+		stop := b.run(t)
+		turn := func(to time.Duration) {
+			s.mu.Lock()
+			s.ahead = to
+			s.mu.Unlock()
+		}
+		believed := func() bool {
+			rounds := b.log.of("one")
+			return rounds[len(rounds)-1].Good
+		}
+		elapse(2 * interval)
+		if believed() {
+			t.Error("believed while the clock is 5m ahead")
+		}
+		turn(0)
+		elapse(4 * time.Minute)
+		if believed() {
+			t.Error("believed while samples of the future come due")
+		}
+		elapse(time.Minute + 2*interval)
+		if !believed() {
+			t.Error("not believed once they are past")
 		}
 		stop()
 	})
