@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/signalbox/signalbox/detectors/alertmanager"
+	"github.com/signalbox/signalbox/internal/alerts"
 	"github.com/signalbox/signalbox/internal/journal"
 	"github.com/signalbox/signalbox/internal/kind"
 	"github.com/signalbox/signalbox/internal/store"
@@ -129,7 +130,7 @@ func records(b *testing.B, body []byte) []int {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if _, err := j.PutInbox(b.Context(), alertmanager.Assign(batch, nil, src.Fallback("devops"))); err != nil {
+	if _, err := j.PutInbox(b.Context(), alerts.Assign(batch, nil, alerts.Fallback("alerts", "devops"))); err != nil {
 		b.Fatal(err)
 	}
 	kvs, _, err := s.List(context.WithoutCancel(b.Context()), journal.InboxPrefix)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 //	conformance_well_test.go      what servers answer when all is well
 //	conformance_faults_test.go    what servers do instead
 //	conformance_rig_test.go       one source on one server, as the daemon makes it
+//	conformance_checks_test.go    the rules
 //	conformance_careless_test.go  a kind that does it all wrong, which the suite must catch
 //
 // A new kind is one more line in asks, or in elsewhere with its reason.
@@ -97,14 +99,11 @@ func TestEachKindIsHeldToIt(t *testing.T) {
 // running.
 func each(t *testing.T, test func(t *testing.T, a asked)) {
 	before := goleak.IgnoreCurrent()
-	t.Run("kinds", func(t *testing.T) {
-		for _, a := range asks() {
-			t.Run(a.String(), func(t *testing.T) {
-				t.Parallel()
-				test(t, a)
-			})
-		}
-	})
+	var kinds sync.WaitGroup // and not t.Parallel: they wait more than they work
+	for _, a := range asks() {
+		kinds.Go(func() { t.Run(a.String(), func(t *testing.T) { test(t, a) }) })
+	}
+	kinds.Wait()
 	report(t, left(before, guard))
 }
 

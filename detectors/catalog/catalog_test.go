@@ -135,7 +135,7 @@ func shown(v any) string {
 			return "all"
 		}
 	}
-	return fmt.Sprintf("`%v`", v)
+	return strings.ReplaceAll(fmt.Sprintf("`%v`", v), "|", `\|`)
 }
 
 func TestUnknownEntry(t *testing.T) {

@@ -34,6 +34,11 @@ type story struct {
 	Look  kind.Duration `yaml:"look"`
 	// Series are in promtool's notation.
 	Series string `yaml:"series"`
+	// Lines are of a log, which can't be asked while it is Down.
+	Lines []line `yaml:"lines"`
+	Down  []span `yaml:"down"`
+	// Objects are what a watch of a cluster knows.
+	Objects cluster `yaml:"objects"`
 	// Acts are in order: each holds at every look after the one before it, up
 	// to its own end.
 	Acts []act `yaml:"acts"`

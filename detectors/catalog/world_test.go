@@ -2,6 +2,7 @@ package catalog_test
 
 import (
 	"fmt"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/detectors/catalog"
+	"github.com/signalbox/signalbox/detectors/kubernetes"
+	"github.com/signalbox/signalbox/detectors/loki"
 	"github.com/signalbox/signalbox/detectors/prometheus"
 	"github.com/signalbox/signalbox/internal/config"
 	"github.com/signalbox/signalbox/internal/kind"
@@ -27,11 +30,13 @@ func names() []string { return catalog.Catalog{}.Names() }
 // sourceOf is a source of each kind that the catalogue asks.
 var sourceOf = map[string]string{
 	"prometheus": "{kind: prometheus, url: 'http://127.0.0.1:9090'}",
+	"loki":       "{kind: loki, url: 'http://127.0.0.1:3100'}",
+	"kubernetes": "{kind: kubernetes, in_cluster: true}",
 }
 
 func kinds() config.Kinds {
 	return config.Kinds{
-		Sources:     []kind.Source{prometheus.Kind()},
+		Sources:     []kind.Source{kubernetes.Kind(), loki.Kind(), prometheus.Kind()},
 		Remediators: []kind.Remediator{page.Kind()},
 		Catalog:     catalog.Catalog{},
 	}
@@ -90,7 +95,11 @@ func newWorld(t *testing.T, name string, s story) *world {
 	}
 	cfg := configure(t, entry, s)
 	d := cfg.Detectors[0]
-	judge, timing, err := d.Settings.Build(d.Common, nil)
+	opened, err := d.Kind.Open("asked", cfg.Sources[0].Settings, kind.Env{Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return start }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	judge, timing, err := d.Settings.Build(d.Common, opened)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,8 +118,14 @@ func newWorld(t *testing.T, name string, s story) *world {
 	return w
 }
 
-func source(t *testing.T, _ *catalog.Entry, s story) asker {
+func source(t *testing.T, entry *catalog.Entry, s story) asker {
 	t.Helper()
+	switch entry.Kind {
+	case "loki":
+		return newShelf(s)
+	case "kubernetes":
+		return s.Objects
+	}
 	every := s.Every.Std()
 	if every == 0 {
 		every = 15 * time.Second
@@ -121,7 +136,11 @@ func source(t *testing.T, _ *catalog.Entry, s story) asker {
 // step looks once, and returns what is read and decided, by subject.
 func (w *world) step(at time.Time) (reads map[string]signalbox.Condition, does map[string]signalbox.Verdict) {
 	w.t.Helper()
-	answers := w.source.Ask(w.t.Context(), w.detector.Questions(), at)
+	questions := w.detector.Questions()
+	if f, ok := w.detector.(signalbox.Follower); ok {
+		questions = f.QuestionsSince(w.tracker.Good())
+	}
+	answers := w.source.Ask(w.t.Context(), questions, at)
 	w.last, w.decided = w.detector.Judge(answers, w.tracker.Last(), at), nil
 	out, edges := w.tracker.Step(w.last, at)
 	for i := range out {

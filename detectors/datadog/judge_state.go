@@ -56,13 +56,13 @@ func (j monitorJudge) one(r *round, s signalbox.Sample, group string) signalbox.
 	if !ok {
 		return out
 	}
-	switch {
-	case state == "Alert" || state == "Warn":
+	switch state {
+	case "Alert", "Warn":
 		out.Condition = signalbox.Clear
 		if slices.Contains(j.ill, strings.ToLower(state)) {
 			out.Condition = signalbox.Breached
 		}
-	case state == "OK":
+	case "OK":
 		out.Condition = signalbox.Clear
 	default: // No Data, Skipped, Unknown, Ignored, and what is new
 		return unknown(out, "the monitor's state is "+state)

@@ -30,6 +30,7 @@ type vendor struct {
 	sent   []time.Time
 	denied int
 	drop   int // requests that meet a fault of the network
+	down   int // requests that are answered 503, with Retry-After: 5
 }
 
 func (v *vendor) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -40,6 +41,10 @@ func (v *vendor) RoundTrip(r *http.Request) (*http.Response, error) {
 	if v.drop > 0 {
 		v.drop--
 		return nil, io.ErrUnexpectedEOF
+	}
+	if v.down > 0 {
+		v.down--
+		return &http.Response{StatusCode: 503, Header: http.Header{"Retry-After": {"5"}}, Body: io.NopCloser(strings.NewReader("{}")), Request: r}, nil
 	}
 	period := time.Duration(v.period) * time.Second
 	if now.Sub(v.began) >= period {
@@ -160,6 +165,58 @@ func TestFaultsOfTheNetworkAreTriedAgain(t *testing.T) {
 		s := inMemory(t, v, 10*time.Second)
 		if n, err := failures(s.Ask(t.Context(), monitors(1, 1), time.Now())); n > 0 || len(v.sent) != 3 {
 			t.Errorf("got %v after %d requests", err, len(v.sent))
+		}
+	})
+}
+
+// A server that is down says when to come back; before, it is left alone, and
+// where there is no time for that, the answer comes at once.
+func TestRetryAfterIsHonoured(t *testing.T) {
+	for timeout, failed := range map[time.Duration]int{30 * time.Second: 0, 4 * time.Second: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			v := &vendor{limit: 100, period: 10, down: 1}
+			s := inMemory(t, v, timeout)
+			start := time.Now()
+			n, err := failures(s.Ask(t.Context(), monitors(1, 1), start))
+			switch {
+			case n != failed:
+				t.Errorf("with %s of time: %v", timeout, err)
+			case failed > 0 && (len(v.sent) != 1 || time.Since(start) > 0 || !strings.Contains(err.Error(), "503")):
+				t.Errorf("got %v after %d requests and %s, want it at once", err, len(v.sent), time.Since(start))
+			case failed == 0 && v.sent[1].Sub(start) < 5*time.Second:
+				t.Errorf("asked again after %s", v.sent[1].Sub(start))
+			}
+		})
+	}
+}
+
+// The limit is the source's, and not a detector's: callers share it.
+func TestLimitIsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vendor{limit: 10, period: 10}
+		s := inMemory(t, v, time.Minute)
+		var callers sync.WaitGroup
+		for i := range 20 {
+			callers.Go(func() {
+				if n, err := failures(s.Ask(t.Context(), monitors(10*i+1, 2), time.Now())); n > 0 {
+					t.Errorf("caller %d: %v", i, err)
+				}
+			})
+		}
+		callers.Wait()
+		if v.denied > maxConcurrent { // those that were sent before the first answer told of a limit
+			t.Errorf("%d requests were denied", v.denied)
+		}
+		for i := range v.sent[1:] { // in no period more than the limit and those denied
+			within := 0
+			for _, at := range v.sent[i:] {
+				if at.Sub(v.sent[i]) < time.Duration(v.period)*time.Second {
+					within++
+				}
+			}
+			if within > 2*v.limit {
+				t.Fatalf("%d requests within one period of %d", within, v.limit)
+			}
 		}
 	})
 }

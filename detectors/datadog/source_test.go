@@ -1,6 +1,7 @@
 package datadog
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -8,8 +9,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,12 +26,19 @@ const (
 	appKey = "fedcba9876543210fedcba9876543210fedcba98"
 )
 
+// folder is where vendors' descriptions and recorded payloads are.
+func folder() string {
+	return cmp.Or(os.Getenv("SIGNALBOX_CONTRACTS"), filepath.Join("..", "..", "..", "shared", "contracts"))
+}
+
+// described is Datadog's description of its API, which all tests share.
+var described = sync.OnceValues(func() (standin.Contract, error) {
+	return standin.ReadContract(filepath.Join(folder(), "datadog", "v1.trim.json"), filepath.Join(folder(), "datadog", "v2.trim.json"))
+})
+
 func contracts(t *testing.T) string {
 	t.Helper()
-	dir := os.Getenv("SIGNALBOX_CONTRACTS")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "contracts")
-	}
+	dir := folder()
 	if _, err := os.Stat(filepath.Join(dir, "datadog")); err != nil {
 		t.Skipf("NOT CHECKED: no contracts of Datadog (%v): set SIGNALBOX_CONTRACTS", err)
 	}
@@ -40,14 +48,12 @@ func contracts(t *testing.T) string {
 // site is a stand-in, and a source that asks it.
 func site(t *testing.T) (*standin.Server, *Source) {
 	t.Helper()
-	dir := filepath.Join(contracts(t), "datadog")
-	s, err := standin.New(standin.Options{
-		APIKey: apiKey, ApplicationKey: appKey,
-		SpecV1: filepath.Join(dir, "v1.trim.json"), SpecV2: filepath.Join(dir, "v2.trim.json"),
-	})
+	contracts(t)
+	contract, err := described()
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := standin.New(standin.Options{APIKey: apiKey, ApplicationKey: appKey, Contract: contract})
 	server := httptest.NewServer(s)
 	t.Cleanup(func() {
 		server.Close()
@@ -228,148 +234,36 @@ func TestBudgetAndState(t *testing.T) {
 	}
 }
 
-func TestMonitor(t *testing.T) {
+// A window without an SLI says so when a correction covers it, and only then.
+func TestCorrections(t *testing.T) {
+	now := time.Now().Unix()
+	correction := func(start int64, end any, rrule any) map[string]any {
+		return map[string]any{"id": "c", "type": "correction", "attributes": map[string]any{
+			"slo_id": sloID, "category": "Scheduled Maintenance", "start": start, "end": end, "rrule": rrule, "description": "", "timezone": "UTC",
+		}}
+	}
 	for _, c := range []struct {
-		name, settings, state string
-		want                  signalbox.Condition
+		name string
+		list []any
+		want bool
 	}{
-		{"alert", "monitor: {id: 7}", "Alert", signalbox.Breached},
-		{"warn", "monitor: {id: 7}", "Warn", signalbox.Clear},
-		{"warn asked for", "monitor: {id: 7, state: [alert, warn]}", "Warn", signalbox.Breached},
-		{"ok", "monitor: {id: 7}", "OK", signalbox.Clear},
-		{"no data", "monitor: {id: 7}", "No Data", signalbox.Unknown},
-		{"skipped", "monitor: {id: 7}", "Skipped", signalbox.Unknown},
-		{"unknown", "monitor: {id: 7}", "Unknown", signalbox.Unknown},
-		{"ignored", "monitor: {id: 7}", "Ignored", signalbox.Unknown},
+		{"none", []any{}, false},
+		{"whole", []any{correction(now-7*86400, now+3600, nil)}, true},
+		{"open end", []any{correction(now-7*86400, nil, nil)}, true},
+		{"a part", []any{correction(now-60, now+3600, nil)}, false},
+		{"over", []any{correction(now-7*86400, now-3600, nil)}, false},
+		{"that recurs", []any{correction(now-7*86400, now+3600, "FREQ=DAILY;INTERVAL=10")}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, source := site(t)
-			s.Set("/api/v1/monitor/7", standin.Monitor(7, c.state, nil, nil))
-			s.Set("/api/v2/monitor/7/downtime_matches", standin.Answer{Body: map[string]any{"data": []any{}}})
-			if r := only(t, look(t, source, build(t, source, c.settings))); r.Condition != c.want || r.Suppressed != "" {
-				t.Fatalf("got %+v, want %v", r, c.want)
+			s.Set("/api/v1/slo/"+sloID, standin.SLO(sloID, "Core", "metric", 99.9))
+			s.Set("/api/v1/slo/"+sloID+"/history", standin.History(flat(nil), map[string]any{"state": "no_data"}))
+			s.Set("/api/v1/slo/"+sloID+"/corrections", standin.Answer{Body: map[string]any{"data": c.list}})
+			r := only(t, look(t, source, build(t, source, "slo: {id: \""+sloID+"\"}")))
+			if r.Condition != signalbox.Unknown || strings.Contains(r.Reason, "a correction covers the whole window: Scheduled Maintenance") != c.want {
+				t.Errorf("got %v (%s)", r.Condition, r.Reason)
 			}
 		})
-	}
-}
-
-func TestMonitorGroups(t *testing.T) {
-	s, source := site(t)
-	muted := map[string]any{"options": map[string]any{"silenced": map[string]any{"host:a": nil}}}
-	s.Set("/api/v1/monitor/7", standin.Monitor(7, "Alert", map[string]string{"host:a": "Alert", "host:b": "Alert", "host:c": "No Data"}, muted))
-	s.Set("/api/v2/monitor/7/downtime_matches", standin.Answer{Body: map[string]any{"data": []any{}}})
-	det := build(t, source, "monitor: {id: 7, groups: true}")
-	rs := look(t, source, det)
-	got := map[string]string{}
-	for _, r := range rs {
-		got[r.Labels["host"]] = r.Condition.String() + " " + r.Suppressed
-	}
-	if len(got) != 3 || got["a"] != "breached muted in Datadog" || got["b"] != "breached " || got["c"] != "unknown " {
-		t.Fatalf("got %v", got)
-	}
-	at := time.Now()
-	empty := []signalbox.Answer{{Samples: []signalbox.Sample{{Labels: map[string]string{"monitor_id": "7", stateLabel: "OK"}, At: at}}}}
-	was := map[string]signalbox.Reading{rs[0].Series: rs[0]}
-	if r := only(t, det.Judge(empty, was, at)); r.Condition != signalbox.Clear || r.EndedAt.IsZero() {
-		t.Fatalf("a group gone while the whole is OK: %+v", r)
-	}
-	empty[0].Samples[0].Labels[stateLabel] = "No Data"
-	if r := only(t, det.Judge(empty, was, at)); r.Condition != signalbox.Unknown {
-		t.Fatalf("a group gone while the whole is not OK: %+v", r)
-	}
-}
-
-func TestLogs(t *testing.T) {
-	const errors, proof = "service:core-* status:error", "service:core-*"
-	count := func(n ...float64) []standin.Bucket {
-		var list []standin.Bucket
-		for _, n := range n {
-			list = append(list, standin.Bucket{N: n})
-		}
-		return list
-	}
-	of := func(bad, all []standin.Bucket) standin.Answer {
-		return standin.Buckets(func(query string) []standin.Bucket {
-			if query == proof {
-				return all
-			}
-			return bad
-		})
-	}
-	for _, c := range []struct {
-		name   string
-		answer standin.Answer
-		want   signalbox.Condition
-		reason string
-	}{
-		{"few", of(count(3), count(900)), signalbox.Clear, ""},
-		{"many", of(count(300), count(900)), signalbox.Breached, ""},
-		{"many, whatever presence says", of(count(300), nil), signalbox.Breached, ""},
-		{"none", of(nil, count(900)), signalbox.Clear, ""},
-		{"0", of(count(0), count(900)), signalbox.Clear, ""},
-		{"none, and presence finds none either", of(nil, nil), signalbox.Unknown, "presence finds no logs"},
-		{"0, and presence finds 0", of(count(0), count(0)), signalbox.Unknown, "presence finds no logs"},
-		{"two counts where there is one", of(count(1, 2), count(900)), signalbox.Unknown, "not what Datadog's API gives"},
-		{"not done", standin.Counts("timeout", 300), signalbox.Unknown, "did not finish"},
-		{"partial", standin.Counts("done", 3, "partial results"), signalbox.Unknown, "partial results"},
-		{"a string for a count", standin.Counts("done", "3"), signalbox.Unknown, "not what Datadog's API gives"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			s, source := site(t)
-			s.Set("/api/v2/logs/analytics/aggregate", c.answer)
-			det := build(t, source, "logs: {query: '"+errors+"', over: 5m, presence: '"+proof+"'}\nbreach: {above: 100}")
-			if r := only(t, look(t, source, det)); r.Condition != c.want || !strings.Contains(r.Reason, c.reason) {
-				t.Fatalf("got %v (%s), want %v", r.Condition, r.Reason, c.want)
-			}
-		})
-	}
-}
-
-// A group without errors is well only while it writes logs for itself.
-func TestLogGroups(t *testing.T) {
-	s, source := site(t)
-	group := func(service string, status any, n float64) standin.Bucket {
-		return standin.Bucket{By: map[string]any{"service": service, "@http.status_code": status}, N: n}
-	}
-	var bad, all []standin.Bucket
-	s.Set("/api/v2/logs/analytics/aggregate", standin.Buckets(func(query string) []standin.Bucket {
-		if query == "service:core-*" {
-			return all
-		}
-		return bad
-	}))
-	det := build(t, source, "logs: {query: 'service:core-* status:error', over: 5m, by: [service, '@http.status_code'], presence: 'service:core-*', presence_by: [service]}\nbreach: {above: 100}")
-	service := func(name string) standin.Bucket {
-		return standin.Bucket{By: map[string]any{"service": name}, N: 500}
-	}
-	now := time.Now()
-	source.answers.now = func() time.Time { return now } // so that each look asks
-	var was []signalbox.Reading
-	for i, round := range []struct {
-		bad, all []standin.Bucket
-		want     string
-	}{
-		{[]standin.Bucket{group("core-a", 500, 300), group("core-b", "502", 7)}, []standin.Bucket{service("core-a"), service("core-b")}, "core-a/500 breached, core-b/502 clear"},
-		{nil, []standin.Bucket{service("core-b")}, "core-a/500 unknown, core-b/502 clear"},
-		{nil, nil, " unknown, core-a/500 unknown, core-b/502 unknown"},
-		{[]standin.Bucket{group("core-a", 500, 1)}, nil, "core-a/500 clear, core-b/502 unknown"},
-		{nil, []standin.Bucket{service("core-a"), service("core-b")}, "core-a/500 clear, core-b/502 clear"},
-	} {
-		bad, all = round.bad, round.all
-		now = now.Add(time.Minute)
-		rs := look(t, source, det, was...)
-		var got []string
-		for _, r := range rs {
-			name := r.Labels["service"] + "/" + r.Labels["http_status_code"]
-			got = append(got, strings.TrimPrefix(name, "/")+" "+r.Condition.String())
-		}
-		slices.Sort(got)
-		if strings.Join(got, ", ") != round.want {
-			t.Fatalf("round %d: got %q, want %q", i, got, round.want)
-		}
-		if i == 0 {
-			was = rs
-		}
 	}
 }
 

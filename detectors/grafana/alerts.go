@@ -73,7 +73,7 @@ func (p *post) Present(ctx context.Context, at time.Time) (signalbox.Batch, erro
 		readings = append(readings, p.present(a, at))
 	}
 	absent, whole := p.ledger.looked(readings, at)
-	b.Readings, b.Synced = append(readings, absent...), whole
+	b.Readings, b.Synced = append(readings, absent...), whole && judged
 	return b, nil
 }
 

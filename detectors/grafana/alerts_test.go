@@ -194,7 +194,10 @@ func TestAlertsUnknownSince(t *testing.T) {
 // More alerts than can be kept in mind prove no end for a while.
 func TestAlertsLedgerIsBounded(t *testing.T) {
 	l := newLedger(time.Minute)
-	l.looked(nil, alertAt)
+	l.looked(nil, alertAt.Add(-time.Hour))
+	if _, whole := l.looked(nil, alertAt); !whole {
+		t.Fatal("not whole an hour after the first look")
+	}
 	for i := range maxKnown + 1 {
 		r := signalbox.Reading{Series: fmt.Sprint(i), Condition: signalbox.Breached}
 		l.heard(true, &r, alertAt)

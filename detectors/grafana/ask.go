@@ -87,7 +87,7 @@ func (s *Source) resolve(ctx context.Context, ref reference, a *signalbox.Answer
 	at := spot{dashboard: d.board.Dashboard.UID, panel: int64(d.panel.ID)}
 	return p, about{
 		Origin: p.datasource.origin(), Window: p.window,
-		Link:    s.panelLink(at.dashboard, at.panel, p.facts.dashboard+": "+p.facts.title),
+		Link:    s.panelLink(at, d.given(ref), p.facts.dashboard+": "+p.facts.title),
 		Changes: s.found(a.Question.Query, ref, at, p.facts, a.At),
 	}, nil
 }
@@ -134,7 +134,7 @@ func (s *Source) values(ctx context.Context, p *plan, at time.Time) ([]signalbox
 		}
 		var warned []string
 		r.redact(s.client.Redact)
-		if found[i], warned, err = r.samples(); err != nil {
+		if found[i], warned, err = r.samples(at); err != nil {
 			return nil, nil, fmt.Errorf("its query: %w", err)
 		}
 		warnings = append(warnings, warned...)

@@ -178,3 +178,21 @@ func TestChangesAreForgotten(t *testing.T) {
 		t.Errorf("%d changes are kept", n)
 	}
 }
+
+// A library panel's model is read where it is kept, so its change is the panel's,
+// whatever the dashboard still holds of it.
+func TestChangeOfALibraryPanel(t *testing.T) {
+	h, step := story(t)
+	here := with(panelOf(7, "Replication lag", "stale_copy"), obj{"libraryPanel": obj{"uid": "lib", "name": "Lag"}})
+	h.SetDashboards(prod(here))
+	library := func(expr string) standin.Library {
+		return standin.Library{UID: "lib", Name: "Lag", Kind: 1, Model: modelOf(panelOf(1, "Lag", expr))}
+	}
+	h.SetLibraries(library(lagExpr))
+	check(t, step(), "breached: db/eu: 250ms, above 100ms")
+	h.SetLibraries(library("max by (cluster) (other)"))
+	check(t, step(), `breached: db/eu: 500ms, above 100ms; the panel changed by 1970-01-01 00:12 UTC: its query was "max by (cluster) (lag)", and is "max by (cluster) (other)"`)
+	h.SetLibraries()
+	const gone = `unknown, dashboard "DB/Prod", panel "Replication lag": its library panel is not there (any more), or the credentials may not see it`
+	check(t, step(), "unknown: db/eu: "+gone, "unknown: replication-lag: "+gone)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 )
 
 // maxUntitled bounds the library panels that are read to find one by a title
@@ -39,6 +40,23 @@ func (b *books) define(ctx context.Context, ref reference, was spot) (*definitio
 	}
 	d.sources, err = b.datasources(ctx)
 	return d, err
+}
+
+// given are the values of variables that the detector gives.
+func (d *definition) given(ref reference) url.Values {
+	out := url.Values{}
+	for i := range d.board.Dashboard.Templating.List {
+		v := &d.board.Dashboard.Templating.List[i]
+		value, given := ref.Variables[string(v.Name)]
+		switch {
+		case !given:
+		case v.Multi:
+			out[string(v.Name)] = commaSeparated(value)
+		default:
+			out[string(v.Name)] = []string{value}
+		}
+	}
+	return out
 }
 
 // name is the dashboard's title with its folder.

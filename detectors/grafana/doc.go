@@ -9,7 +9,7 @@
 //	dashboard, model   dashboard.go, model.go, datasource.go, unit.go   what of the JSON is read, and refused
 //	plan               plan.go          pure: a definition to the queries that are sent; logql.go reads LogQL
 //	scope              interpolate.go   variables filled in: variable.go their values, format.go how they are written, interval.go the times
-//	results            frames.go        data frames to samples
+//	results            frames.go        data frames to samples: series.go
 //	memory             memory.go        what a panel was, and what changed: facts.go
 //	DetectorSettings   detector.go      the keys of a detector
 //	panelDetector      judge.go         pure: answers to readings

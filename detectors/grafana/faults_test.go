@@ -17,10 +17,22 @@ import (
 	standin "github.com/signalbox/signalbox/test/standin/grafana"
 )
 
+// steady is a data source of Prometheus that always has the same value, ten
+// seconds old.
+var steady = standin.Datasource{UID: "prom", Name: "Prometheus", Type: "prometheus", URL: "http://prometheus:9090", Answer: func(q standin.Query) standin.Result {
+	value := 0.25
+	if strings.HasPrefix(q.Raw["expr"].(string), "timestamp(") {
+		value = float64(q.To.Unix() - 10)
+	}
+	return standin.Result{Frames: []standin.Frame{{Fields: []standin.Field{
+		{Name: "Time", Type: "time", Values: []any{q.To}}, {Name: "Value", Type: "number", Labels: map[string]string{"cluster": "eu"}, Values: []any{value}},
+	}}}}
+}}
+
 // ready is a house with a panel that is ill, and the question about it.
 func ready(t *testing.T) (*house, []signalbox.Question) {
 	h := newHouse(t)
-	h.SetDatasources(promDS(t, `lag{cluster="eu"} 0.25x400`))
+	h.SetDatasources(steady)
 	h.SetDashboards(prod(panelOf(7, "Replication lag", "lag")))
 	return h, h.detector(lagKeys).Questions()
 }
@@ -48,6 +60,9 @@ func TestFaults(t *testing.T) {
 			{"another shape", standin.Fault{Status: 200, Body: `"` + token + `"`}, "the answer is not the JSON that was asked for: string where"},
 			{"too long", standin.Fault{Status: 200, Body: strings.Repeat(" ", 33<<20)}, "the answer is larger than 32 MiB"},
 		} {
+			if c.name == "too long" && path != "/api/search" {
+				continue // the client is the same, and the body is long
+			}
 			t.Run(path+" "+c.name, func(t *testing.T) {
 				h, qs := ready(t)
 				c.fault.Path = path
@@ -87,7 +102,7 @@ func TestPartsOfAQuery(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := openHouse(t, standin.Options{MultiStatus: c.multi})
-			ds := promDS(t, `lag{cluster="eu"} 0.25x400`)
+			ds := steady
 			answer := ds.Answer
 			ds.Answer = func(q standin.Query) standin.Result {
 				if q.RefID == c.part {

@@ -76,13 +76,13 @@ func (r *result) redact(f func(string) string) {
 	}
 }
 
-// samples takes the last value of each series, with its own time, and what the
-// answer says of data that is missing.
-func (r *result) samples() (samples []signalbox.Sample, warnings []string, err error) {
+// samples takes the newest value of each series that is over by now, with its own
+// time, and what the answer says of data that is missing.
+func (r *result) samples(now time.Time) (samples []signalbox.Sample, warnings []string, err error) {
 	if r.Error != "" || r.Status >= 400 {
 		return nil, nil, fmt.Errorf("the data source says: %s", or(plain(r.Error), fmt.Sprintf("status %d", r.Status)))
 	}
-	c := &collector{series: map[string]int{}}
+	c := &collector{now: now, series: map[string]bool{}}
 	for i := range r.Frames {
 		f := &r.Frames[i]
 		warnings = append(warnings, f.warnings()...)
@@ -109,13 +109,6 @@ func (f *frame) warnings() []string {
 		}
 	}
 	return list
-}
-
-// collector gathers the last value of each series over frames.
-type collector struct {
-	samples []signalbox.Sample
-	series  map[string]int // in samples
-	rows    int
 }
 
 // frame adds one frame: a field of times, one of numbers for each series, and
@@ -162,89 +155,6 @@ func (c *collector) frame(f *frame) error {
 			return err
 		}
 	}
-	return nil
-}
-
-// column adds the series of one field of numbers.
-func (c *collector) column(f *frame, at, i int, names []int, several bool) error {
-	field := f.Schema.Fields[i]
-	labels := make(map[string]string, len(field.Labels)+len(names)+1)
-	for n, v := range field.Labels {
-		labels[n] = v
-	}
-	if several && len(labels) == 0 {
-		labels["field"] = field.Name
-	}
-	own := seriesID(labels)
-	last := map[string]int{} // of the series of this column
-	skipped := true          // null is what a join leaves, in columns that stand beside others
-	for row, raw := range f.Data.Values[i] {
-		v, null, err := f.number(i, row, raw)
-		if err != nil {
-			return err
-		}
-		if null && several {
-			continue
-		}
-		skipped = false
-		t, err := f.time(at, row)
-		if err != nil {
-			return err
-		}
-		of, id := labels, own
-		if len(names) > 0 {
-			if of, err = f.rowLabels(labels, names, row); err != nil {
-				return err
-			}
-			id = seriesID(of)
-		}
-		n, there := last[id]
-		if !there {
-			if err := c.begin(id, of); err != nil {
-				return err
-			}
-			n = len(c.samples) - 1
-			last[id] = n
-		}
-		if s := &c.samples[n]; s.At.IsZero() || !t.Before(s.At) {
-			s.Value, s.At = v, t
-		}
-	}
-	if skipped {
-		return c.missing(f, at, own, labels)
-	}
-	return nil
-}
-
-// missing adds a series of which all values are missing.
-func (c *collector) missing(f *frame, at int, id string, labels map[string]string) error {
-	if err := c.begin(id, labels); err != nil {
-		return err
-	}
-	s := &c.samples[len(c.samples)-1]
-	s.Value = math.NaN()
-	for row := range f.Data.Values[at] {
-		t, err := f.time(at, row)
-		if err != nil {
-			return err
-		}
-		if t.After(s.At) {
-			s.At = t
-		}
-	}
-	return nil
-}
-
-// begin adds a series; each may come once only.
-func (c *collector) begin(id string, labels map[string]string) error {
-	if _, twice := c.series[id]; twice {
-		return errors.New("the answer has two series with the same labels, which can't be told apart")
-	}
-	if len(c.samples) == maxSeries {
-		return fmt.Errorf("the answer holds more than %d series: aggregate in the query", maxSeries)
-	}
-	c.series[id] = len(c.samples)
-	c.samples = append(c.samples, signalbox.Sample{Labels: labels})
 	return nil
 }
 

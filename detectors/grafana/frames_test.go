@@ -19,7 +19,7 @@ func read(t testing.TB, raw string) ([]string, []string, error) {
 	if err := json.Unmarshal([]byte(raw), &r); err != nil {
 		t.Fatal(err)
 	}
-	samples, warnings, err := r.samples()
+	samples, warnings, err := r.samples(moment)
 	var out []string
 	for _, s := range samples {
 		var labels []string
@@ -63,6 +63,12 @@ func TestFrames(t *testing.T) {
 		{"wide, where a join leaves null", resultOf(frameOf(at+","+eu+","+us, times+",[1,null],[null,4]")), []string{"cluster=eu 1 -30s", "cluster=us 4 0s"}, ""},
 		{"wide, and one has nothing", resultOf(frameOf(at+","+eu+","+us, times+",[null,null],[3,4]")), []string{"cluster=eu NaN 0s", "cluster=us 4 0s"}, ""},
 		{"wide by names", resultOf(frameOf(at+`,{"name":"a","type":"number"},{"name":"b","type":"number"}`, times+",[1,2],[3,4]")), []string{"field=a 2 0s", "field=b 4 0s"}, ""},
+		{"a grid, whose newest step is not over", resultOf(frameOf(at+","+eu, "[420000,480000,540000,570000],[1,2,3,4]")), []string{"cluster=eu 3 -1m0s"}, ""},
+		{"a grid, whose newest step is over", resultOf(frameOf(at+","+eu, "[420000,480000,540000],[1,2,3]")), []string{"cluster=eu 3 -1m0s"}, ""},
+		{"a grid, whose newest step is not over and empty", resultOf(frameOf(at+","+eu, "[480000,540000,600000],[2,3,null]")), []string{"cluster=eu 3 -1m0s"}, ""},
+		{"a grid with gaps", resultOf(frameOf(at+","+eu, "[120000,180000,420000,590000],[1,2,3,4]")), []string{"cluster=eu 3 -3m0s"}, ""},
+		{"no grid", resultOf(frameOf(at+","+eu, "[420000,481234,540000,590000],[1,2,3,4]")), []string{"cluster=eu 4 -10s"}, ""},
+		{"two values at one time", resultOf(frameOf(at+","+eu, "[540000,600000,600000],[1,2,3]")), nil, "the answer has two values of one series at one time: let the query tell its series apart"},
 		{"the newest is null", resultOf(frameOf(at+","+eu, times+",[1,null]")), []string{"cluster=eu NaN 0s"}, ""},
 		{"only null", resultOf(frameOf(at+","+eu, "[600000],[null]")), []string{"cluster=eu NaN 0s"}, ""},
 		{"NaN", `{"frames":[{"schema":{"fields":[` + at + "," + v + `]},"data":{"values":[[600000],[null]],"entities":[null,{"NaN":[0]}]}}]}`, []string{" NaN 0s"}, ""},

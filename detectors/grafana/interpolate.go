@@ -121,9 +121,9 @@ func (s *scope) one(name, field, as, written, rest string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	switch {
-	case field == "":
-	case field == "text":
+	switch field {
+	case "":
+	case "text":
 		val.values = val.texts
 	default:
 		return "", fmt.Errorf("is asked for its field %q, which only a browser knows", plain(field))
@@ -218,9 +218,9 @@ func formatTime(t time.Time, as string) (string, error) {
 	return "", fmt.Errorf("is written in the format %q, which is not known here: use date:iso or date:seconds", plain(as))
 }
 
-// points is how many points a panel shows that does not say: a browser takes
+// panelPoints is how many points a panel shows that does not say: a browser takes
 // its width in pixels, and Grafana 500 where it has none.
-const points = 500
+const panelPoints = 500
 
 // steps are the time between two points of the panel ($__interval), and the
 // range that a rate needs ($__rate_interval), as Grafana's Prometheus data
@@ -232,7 +232,7 @@ func (s *scope) steps() (step, rate time.Duration, err error) {
 	}
 	n := int64(s.model.MaxDataPoints)
 	if n <= 0 {
-		n = points
+		n = panelPoints
 	}
 	step = calculate(r.length(), n, s.least)
 	rate = max(step+s.scrape, 4*s.scrape)

@@ -18,7 +18,7 @@ var sources = []datasource{
 // resolved makes the plan of the only panel of a dashboard.
 func resolved(t testing.TB, model obj, ref reference) (*plan, error) {
 	t.Helper()
-	whole := obj{"dashboard": json.RawMessage(modelOf(model)), "meta": obj{}}
+	whole := obj{"dashboard": modelOf(model), "meta": obj{}}
 	model["uid"] = "u"
 	raw, err := json.Marshal(whole)
 	if err != nil {
@@ -257,6 +257,7 @@ func TestVariablesRefused(t *testing.T) {
 		{"$c", "prom", reference{}, obj{"name": "c", "type": "query", "current": current("$c")}, "its variable $c has a value that names another variable, $c, which is not filled in twice"},
 		{"$c", "prom", reference{}, obj{"name": "c", "type": "query", "current": current("$__all")}, "its variable $c has no value for all of its options (includeAll is off)"},
 		{"$c", "prom", reference{}, obj{"name": "c", "type": "query", "includeAll": true, "refresh": 1, "current": current("$__all")}, `its variable $c stands for all of its options, and those are looked up by the browser: give it a "custom all value", like .*`},
+		{"$c", "prom", reference{}, obj{"name": "c", "type": "custom", "includeAll": true, "valuesFormat": "json", "query": `["a","b"]`, "current": current("$__all")}, `its variable $c stands for all of its options, and those are looked up by the browser: give it a "custom all value", like .*`},
 		{"$c", "prom", reference{}, obj{"name": "c", "type": "datasource", "query": "prometheus"}, "its variable $c has no saved value, and there are 2 data sources of its type: give one under variables"},
 		{"$c", "prom", reference{}, obj{"name": "c", "type": "datasource", "query": "prometheus", "current": current("gone")}, `its variable $c can't be resolved: its data source "gone" is not there (any more), or the credentials may not see it`},
 		{"${__from:date:YYYY}", "prom", reference{}, one, `its variable $__from is written in the format "date:YYYY", which is not known here: use date:iso or date:seconds`},

@@ -111,7 +111,7 @@ func (p *plan) write(s *scope, t *target, at time.Time) error {
 		return errEmptyQuery
 	}
 	q["datasource"] = map[string]any{"type": p.datasource.Type, "uid": p.datasource.UID}
-	q["intervalMs"], q["maxDataPoints"] = p.step.Milliseconds(), int64(points)
+	q["intervalMs"], q["maxDataPoints"] = p.step.Milliseconds(), int64(panelPoints)
 	if n := int64(s.model.MaxDataPoints); n > 0 {
 		q["maxDataPoints"] = n
 	}

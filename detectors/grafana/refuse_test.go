@@ -41,7 +41,8 @@ func TestRefused(t *testing.T) {
 		{"of another panel", with(lag, obj{"datasource": obj{"type": "datasource", "uid": "-- Dashboard --"}}), reference{}, "it shows the answers of another panel: name that one"},
 		{"Grafana's own", with(lag, obj{"datasource": obj{"type": "datasource", "uid": "grafana"}}), reference{}, "it shows Grafana's own data, which is no measurement: name another panel"},
 		{
-			"an expression", with(lag, targets(prom(obj{"hide": true}), obj{"refId": "B", "type": "math", "expression": "$A * 2", "datasource": obj{"type": "__expr__", "uid": "__expr__"}})), reference{},
+			"an expression", with(lag, targets(prom(obj{"hide": true}), obj{"refId": "B", "type": "math", "expression": "$A * 2", "datasource": obj{"type": "__expr__", "uid": "__expr__"}})),
+			reference{},
 			"its query B is an expression on other queries: name one of those, or write the expression in its data source's language",
 		},
 		{"two queries", with(lag, targets(prom(nil), prom(obj{"refId": "B"}))), reference{}, "it has several queries: write which one is meant, query: one of A, B"},
@@ -69,7 +70,8 @@ func TestRefused(t *testing.T) {
 		{"no unit", with(lag, obj{"fieldConfig": obj{}}), reference{}, `its unit is "none", and the thresholds are in time: give the panel its unit, or the thresholds none`},
 		{"an unknown unit", with(lag, obj{"fieldConfig": obj{"defaults": obj{"unit": "furlongs"}}}), reference{}, `its unit "furlongs" is not known here: give it another, or write the query in a detector on its data source`},
 		{
-			"fields of different units", with(lag, obj{"fieldConfig": obj{"defaults": obj{"unit": "s"}, "overrides": []obj{{"matcher": obj{"id": "byName", "options": "x"}, "properties": []obj{{"id": "unit", "value": "ms"}}}}}}), reference{},
+			"fields of different units", with(lag, obj{"fieldConfig": obj{"defaults": obj{"unit": "s"}, "overrides": []obj{{"matcher": obj{"id": "byName", "options": "x"}, "properties": []obj{{"id": "unit", "value": "ms"}}}}}}),
+			reference{},
 			`it shows some fields in another unit (an override with unit "ms"), so that the unit of its values can't be known for certain: give all of them one unit`,
 		},
 		{"a model of another shape", with(lag, obj{"targets": 5}), reference{}, "its model can't be read: json: cannot unmarshal number into Go struct field panelModel.targets of type []grafana.target"},

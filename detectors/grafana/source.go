@@ -80,10 +80,15 @@ func (s *Source) detectorsOf(key string) string {
 // Skew is how far Grafana's clock is ahead of ours; false: not known.
 func (s *Source) Skew() (time.Duration, bool) { return s.client.Skew() }
 
-// panelLink is where people see the panel.
-func (s *Source) panelLink(uid string, panel int64, title string) signalbox.Link {
-	u := s.client.Base().JoinPath("d", url.PathEscape(uid))
-	u.RawQuery = url.Values{"viewPanel": {formatInt(panel)}}.Encode()
+// panelLink is where people see the panel, with the variables that the detector
+// gives.
+func (s *Source) panelLink(at spot, variables url.Values, title string) signalbox.Link {
+	u := s.client.Base().JoinPath("d", url.PathEscape(at.dashboard))
+	query := url.Values{"viewPanel": {formatInt(at.panel)}}
+	for name, values := range variables {
+		query["var-"+name] = values
+	}
+	u.RawQuery = query.Encode()
 	u.User = nil
 	return signalbox.Link{Text: httpclient.Plain(title, 120), Href: u.String()}
 }

@@ -131,8 +131,7 @@ func TestNotices(t *testing.T) {
 // minute.
 func TestDefinitionsAreReadAtABoundedRate(t *testing.T) {
 	h := newHouse(t)
-	ds := promDS(t, `lag{cluster="eu"} 1x80`)
-	h.SetDatasources(ds)
+	h.SetDatasources(steady)
 	var panels []obj
 	var qs []signalbox.Question
 	for i := range 100 {
@@ -177,7 +176,8 @@ func TestNames(t *testing.T) {
 	nested := obj{"id": 20, "type": "row", "title": "More", "collapsed": true, "panels": []any{panelOf(21, "In a closed row", "lag")}}
 	rest := []obj{
 		panelOf(2, "Replication lag", "lag"), library, nested, panelOf(30, "Twice", "lag"), panelOf(31, "Twice", "lag * 2"),
-		{"id": 40, "type": "row", "title": "Open", "panels": []any{}}, panelOf(41, "In an open row", "lag"),
+		{"id": 40, "type": "row", "title": "Open", "panels": []any{}},
+		panelOf(41, "In an open row", "lag"),
 	}
 	old := standin.Dashboard{UID: "old", Title: "Old", Model: modelOf(obj{"rows": []any{obj{"panels": []any{panelOf(1, "In rows", "lag")}}}})}
 	for _, c := range []struct{ dashboard, panel, want string }{
@@ -201,7 +201,7 @@ func TestNames(t *testing.T) {
 	} {
 		t.Run(c.dashboard+" "+c.panel, func(t *testing.T) {
 			h := newHouse(t)
-			h.SetDatasources(promDS(t, `lag{cluster="eu"} 1x40`))
+			h.SetDatasources(steady)
 			h.SetLibraries(standin.Library{UID: "lib1", Name: "lag-library", Kind: 1, Model: modelOf(panelOf(1, "Lag of all", "lag"))})
 			h.SetDashboards(
 				prod(rest...), old, boardOf("slash", "a/b", "", panelOf(1, "In a slash", "lag")), boardOf("s1", "Same", "A", panelOf(1, "x", "lag")),
@@ -218,5 +218,47 @@ func TestNames(t *testing.T) {
 				t.Errorf("got %q with %d samples, want %q", got, len(a.Samples), c.want)
 			}
 		})
+	}
+}
+
+// Variables that the detector gives stand in place of the saved ones, and a
+// variable chooses the data source, and so who measures.
+func TestVariablesOfADetector(t *testing.T) {
+	h := newHouse(t)
+	second := withUID(promDS(t, "lag{cluster=\"eu\"} 3x40\nlag{cluster=\"us\"} 4x40"), "prom2", "Second")
+	h.SetDatasources(promDS(t, "lag{cluster=\"eu\"} 1x40\nlag{cluster=\"us\"} 2x40"), second)
+	p := with(panelOf(7, "Replication lag", `max by (cluster) (lag{cluster=~"$cluster"})`), obj{"datasource": obj{"type": "prometheus", "uid": "${ds}"}})
+	h.SetDashboards(standin.Dashboard{UID: "db-prod", Title: "Prod", Folder: "DB", Model: modelOf(obj{
+		"panels": []obj{p}, "templating": variables(
+			obj{"name": "ds", "type": "datasource", "query": "prometheus", "current": current("prom")},
+			obj{"name": "cluster", "type": "query", "multi": true, "includeAll": true, "allValue": ".*", "current": current([]string{"eu"})},
+		),
+	})})
+	for given, want := range map[string][]string{
+		"{}":                            {"breached: db/eu: 1s, above 100ms"},
+		"{cluster: us}":                 {"breached: db/us: 2s, above 100ms"},
+		"{cluster: 'us,eu'}":            {"breached: db/eu: 1s, above 100ms", "breached: db/us: 2s, above 100ms"},
+		"{cluster: $__all}":             {"breached: db/eu: 1s, above 100ms", "breached: db/us: 2s, above 100ms"},
+		"{cluster: $__all, ds: Second}": {"breached: db/eu: 3s, above 100ms", "breached: db/us: 4s, above 100ms"},
+		"{region: x}":                   {`unknown: replication-lag: unknown, dashboard "DB/Prod", panel "Replication lag": variables: the dashboard has no variable "region"`},
+	} {
+		readings := h.round(h.detector("panel: {dashboard: DB/Prod, panel: Replication lag, variables: "+given+"}\nunit: s\nbreach: {above: 100ms}"), nil)
+		got := says(readings)
+		slices.Sort(got)
+		check(t, got, want...)
+		origin := "prometheus:prometheus:9090"
+		if strings.Contains(given, "Second") {
+			origin = "prometheus:second:9090"
+		}
+		link := map[string]string{
+			"{cluster: 'us,eu'}":            "&var-cluster=us&var-cluster=eu&viewPanel=7",
+			"{cluster: $__all, ds: Second}": "&var-cluster=%24__all&var-ds=Second&viewPanel=7",
+		}[given]
+		if link != "" && strings.Replace(readings[0].Links[0].Href, "?", "&", 1) != h.url+"/d/db-prod"+link {
+			t.Errorf("%s: link %q", given, readings[0].Links)
+		}
+		if readings[0].Condition != signalbox.Unknown && readings[0].Origin != origin {
+			t.Errorf("%s: origin %q", given, readings[0].Origin)
+		}
 	}
 }

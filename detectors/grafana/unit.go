@@ -79,7 +79,7 @@ func dataScale(unit string) (scale, bool) {
 func isCount(unit string) bool {
 	switch unit {
 	case "", "none", "short", "sishort", "string", "locale", "percentunit", "bool", "bool_yes_no", "bool_on_off", "sci", "hex", "hex0x",
-		"celsius", "fahrenheit", "farenheit", "kelvin", "humidity", "watt", "kwatt", "volt", "amp", "dB", "rotrpm",
+		"celsius", "fahrenheit", "kelvin", "humidity", "watt", "kwatt", "volt", "amp", "dB", "rotrpm",
 		"cps", "ops", "reqps", "rps", "wps", "iops", "eps", "mps", "recps", "rowsps", "pps", "hertz", "Bps", "binBps", "bps", "binbps",
 		"cpm", "opm", "reqpm", "rpm", "wpm", "mpm", "epm", "recpm":
 		return true

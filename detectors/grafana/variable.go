@@ -27,7 +27,8 @@ type variable struct {
 	IncludeAll bool            `json:"includeAll"`
 	AllValue   text            `json:"allValue"`
 	Regex      text            `json:"regex"`
-	Refresh    number          `json:"refresh"` // 0: its options stay as they were saved
+	Refresh    number          `json:"refresh"`      // 0: its options stay as they were saved
+	Format     text            `json:"valuesFormat"` // of a custom variable's query: csv, or what is not read here
 	Auto       bool            `json:"auto"`
 	AutoCount  number          `json:"auto_count"`
 	AutoMin    text            `json:"auto_min"`
@@ -160,7 +161,7 @@ func (s *scope) everything(v *variable, out value) (value, error) {
 	}
 	out.values, out.texts, out.many = nil, nil, true
 	switch {
-	case v.Type == "custom":
+	case v.Type == "custom" && (v.Format == "" || v.Format == "csv"):
 		for _, o := range customOptions(string(v.Query)) {
 			out.values, out.texts = append(out.values, o[1]), append(out.texts, o[0])
 		}

@@ -27,6 +27,7 @@ import (
 type clients struct {
 	access cluster.Access
 	agent  string
+	most   int64 // bytes of an answer
 	clock  *clock
 
 	mu      sync.Mutex
@@ -54,7 +55,7 @@ func (c *clients) get() (kubernetes.Interface, dynamic.Interface, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	config.Wrap(c.clock.wrap)
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return measured{next, c.clock, c.most} })
 	h, err := cluster.HTTPClient(config)
 	if err != nil {
 		return nil, nil, err
@@ -74,6 +75,15 @@ func (c *clients) get() (kubernetes.Interface, dynamic.Interface, error) {
 	}
 	c.print, c.typed, c.custom, c.current = print, typed, custom, h
 	return typed, custom, nil
+}
+
+// close ends the connections that nobody uses.
+func (c *clients) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.current != nil {
+		c.current.CloseIdleConnections()
+	}
 }
 
 // reader lists and watches one resource.
@@ -102,8 +112,8 @@ func (c *clients) reader(r resource, namespace string) (reader, error) {
 	case "batch":
 		in = typed.BatchV1().RESTClient()
 	}
-	get := func(o *metav1.ListOptions) *rest.Request {
-		return in.Get().NamespaceIfScoped(namespace, namespace != "").Resource(r.gvr.Resource).VersionedParams(o, metav1.ParameterCodec)
+	get := func(o *metav1.ListOptions) *rest.Request { // the feed tries again, and says why
+		return in.Get().MaxRetries(0).NamespaceIfScoped(namespace, namespace != "").Resource(r.gvr.Resource).VersionedParams(o, metav1.ParameterCodec)
 	}
 	return reader{
 		list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return get(&o).Do(ctx).Get() },
@@ -147,22 +157,28 @@ func (c *clients) lacks(ctx context.Context, r resource) bool {
 	return list.GroupVersion != ""
 }
 
-// maxText bounds what is repeated of the API server's own words.
+// maxAnswer bounds an answer: a page of a list.
+const maxAnswer = 128 << 20
+
+// maxText bounds what is repeated of what a library says.
 const maxText = 300
 
-// explain says what went wrong, in one line without addresses. verb is what
-// was tried.
+// explain says what went wrong, in one line without addresses, and in words of
+// our own: an API server may repeat what we sent. verb is what was tried.
 func explain(err error, verb string, f *feed) string {
 	what := fmt.Sprintf("%s %s", verb, f)
 	status, isStatus := errors.AsType[*apierrors.StatusError](err)
 	network, isNetwork := errors.AsType[*net.OpError](err)
+	long, tooLong := errors.AsType[*http.MaxBytesError](err)
 	switch {
+	case tooLong:
+		return fmt.Sprintf("%s: the answer has more than %d MiB", what, long.Limit>>20)
 	case apierrors.IsForbidden(err):
 		return fmt.Sprintf("%s is forbidden: a Role must grant list and watch on %s", what, f.resource.gvr.GroupResource())
 	case apierrors.IsUnauthorized(err):
 		return what + ": the API server refuses the credentials"
 	case isStatus:
-		return what + ": " + httpclient.Plain(status.Error(), maxText)
+		return fmt.Sprintf("%s: the API server answers %d (%s)", what, status.ErrStatus.Code, http.StatusText(int(status.ErrStatus.Code)))
 	case isNetwork && !network.Timeout():
 		return fmt.Sprintf("%s: %s: %v", what, network.Op, network.Err)
 	}
@@ -176,11 +192,11 @@ type clock struct {
 	seen atomic.Bool
 }
 
-func (c *clock) wrap(next http.RoundTripper) http.RoundTripper { return measured{next, c} }
-
+// measured is a transport that reads the clock, and bounds answers.
 type measured struct {
 	next  http.RoundTripper
 	clock *clock
+	most  int64
 }
 
 func (m measured) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -188,6 +204,9 @@ func (m measured) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := m.next.RoundTrip(r)
 	if err == nil {
 		m.clock.measure(sent, m.clock.now(), resp.Header.Get("Date"))
+		if r.URL.Query().Get("watch") == "" { // what a watch sends is bounded by client-go, event by event
+			resp.Body = http.MaxBytesReader(nil, resp.Body, m.most)
+		}
 	}
 	return resp, err
 }

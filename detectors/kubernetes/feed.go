@@ -25,8 +25,9 @@ type feed struct {
 	// seen is the moment up to which objects is known to be what is there, as
 	// far as the watch is in order.
 	seen    time.Time
-	open    bool   // the watch is
-	version string // the newest resourceVersion of the watch
+	touched time.Time // the last sign of life; a list that took long was seen when it began
+	open    bool      // the watch is
+	version string    // the newest resourceVersion of the watch
 	owed    debt
 	began   time.Time     // when the life under way began
 	heard   chan struct{} // closed when it is known for the first time how it stands
@@ -104,6 +105,7 @@ func (f *feed) Replace(list []any, version string) error {
 		}
 		f.objects, f.version, f.owed = objects, version, debt{}
 		f.synced, f.absent, f.trouble, f.seen = true, false, "", f.began
+		f.touched = now
 		return f.renewed()
 	})
 }
@@ -126,7 +128,7 @@ func (f *feed) Resync() error { return nil }
 
 // live notes a sign of life of the watch itself.
 func (f *feed) live(version string, now time.Time) {
-	f.version, f.seen = version, now
+	f.version, f.seen, f.touched = version, now, now
 	if !f.owed.at.IsZero() && reached(version, f.owed.version) {
 		f.owed = debt{}
 	}
@@ -162,6 +164,7 @@ func (f *feed) nothing(at time.Time) {
 		was := f.synced && f.absent
 		f.objects, f.version, f.owed, f.open = map[id]*object{}, "", debt{}, false
 		f.synced, f.absent, f.trouble, f.seen = true, true, "", at
+		f.touched = at
 		changed := f.renewed()
 		if was {
 			return nil
@@ -196,6 +199,9 @@ func (f *feed) proved(version string, at time.Time) {
 		if at.After(f.seen) {
 			f.seen = at
 		}
+		if at.After(f.touched) {
+			f.touched = at
+		}
 		if f.owed.at.IsZero() && !reached(f.version, version) {
 			f.owed = debt{version, at}
 		}
@@ -214,13 +220,23 @@ func (f *feed) behind(now time.Time) (late bool) {
 	return late
 }
 
-// age is how long ago the memory was known to be true; false: it never was.
-func (f *feed) age(now time.Time) (age time.Duration, known bool) {
+// ages are how long ago the memory was known to be true, and how long ago the
+// watch showed a sign of life.
+func (f *feed) ages(now time.Time) (seen, touched time.Duration) {
 	_ = f.source.alter(func() []signalbox.Question {
-		age, known = now.Sub(f.seen), f.synced
+		seen, touched = now.Sub(f.seen), now.Sub(f.touched)
 		return nil
 	})
-	return age, known
+	return seen, touched
+}
+
+// listed reports whether the life under way has come to its list.
+func (f *feed) listed() (yes bool) {
+	_ = f.source.alter(func() []signalbox.Question {
+		yes = f.synced && !f.touched.Before(f.began)
+		return nil
+	})
+	return yes
 }
 
 // doubt says why nothing may be read from the memory at a moment; "": it may.

@@ -134,12 +134,12 @@ func TestWatchThatFallsBehind(t *testing.T) {
 	_ = f.Replace([]any{fromPod(aPod())}, "10")
 	later := func(d time.Duration) time.Time { return now.Add(d) }
 	f.proved("20", later(time.Minute))
-	if age, _ := f.age(later(time.Minute)); age != time.Minute {
+	if age, _ := f.ages(later(time.Minute)); age != time.Minute {
 		t.Errorf("the age is %s: a proof of a watch that is not open counts for nothing", age)
 	}
 	f.opened(true)
 	f.proved("20", later(time.Minute))
-	if age, _ := f.age(later(time.Minute)); age != 0 || f.behind(later(4*time.Minute)) || !f.behind(later(5*time.Minute)) {
+	if age, _ := f.ages(later(time.Minute)); age != 0 || f.behind(later(4*time.Minute)) || !f.behind(later(5*time.Minute)) {
 		t.Errorf("age %s, behind after 3m: %v, after 4m: %v", age, f.behind(later(4*time.Minute)), f.behind(later(5*time.Minute)))
 	}
 	f.proved("30", later(2*time.Minute))
@@ -154,6 +154,37 @@ func TestWatchThatFallsBehind(t *testing.T) {
 	f.proved("20", later(3*time.Minute))
 	if f.behind(later(time.Hour)) {
 		t.Error("nothing is owed where the watch is as far as the server")
+	}
+}
+
+// A list that takes long is worth what it was when it began, and its watch goes
+// on from it all the same.
+func TestLongList(t *testing.T) {
+	at := now
+	src, f, _ := playedBy(t, &DetectorSettings{Pods: &Scope{}})
+	src.now = func() time.Time { return at }
+	f.begin()
+	if f.listed() {
+		t.Error("there is no list yet")
+	}
+	at = at.Add(time.Minute)
+	_ = f.Replace([]any{fromPod(aPod())}, "10")
+	seen, touched := f.ages(at)
+	if seen != time.Minute || touched != 0 || !f.listed() {
+		t.Errorf("seen %s ago, touched %s ago, listed: %v", seen, touched, f.listed())
+	}
+	if f.doubt(at, 45*time.Second) == "" {
+		t.Error("what was seen a minute ago is not known now")
+	}
+	f.opened(true)
+	f.proved("11", at)
+	if why := f.doubt(at, 45*time.Second); why != "" {
+		t.Errorf("after a proof: %s", why)
+	}
+	f.begin()
+	at = at.Add(time.Second)
+	if f.begin(); f.listed() {
+		t.Error("the list is of the life before")
 	}
 }
 

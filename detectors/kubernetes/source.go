@@ -45,7 +45,7 @@ func open(name string, s *cluster.Settings, env kind.Env) (*Source, error) {
 		name: name, namespaces: slices.Sorted(slices.Values(s.Namespaces)), stale: s.StaleAfter.Std(), now: env.Now,
 		asked: map[string]*asked{}, feeds: map[feedKey]*feed{},
 	}
-	src.clients = &clients{access: access, agent: env.Agent, clock: &clock{now: env.Now}}
+	src.clients = &clients{access: access, agent: env.Agent, most: maxAnswer, clock: &clock{now: env.Now}}
 	return src, nil
 }
 
@@ -146,6 +146,7 @@ func (s *Source) Watch(ctx context.Context, changed func(...signalbox.Question))
 	}
 	<-ctx.Done()
 	running.Wait()
+	s.clients.close()
 	return ctx.Err()
 }
 

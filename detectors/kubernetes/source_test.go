@@ -10,6 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	k8swatch "k8s.io/apimachinery/pkg/watch"
+
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/cluster"
 	"github.com/signalbox/signalbox/internal/kind"
@@ -91,4 +94,28 @@ func TestQuestionsAreRead(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", text, err, want)
 		}
 	}
+}
+
+// A watch that is stopped ends, also with an event that nobody reads.
+func TestStoppedWatchEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := k8swatch.NewFake()
+		r := newReduced(in, pods.event)
+		go in.Add(aPod())
+		if e := <-r.ResultChan(); e.Object.(*object).name != "api-0" {
+			t.Errorf("got %+v", e)
+		}
+		go in.Action(k8swatch.Bookmark, &corev1.Pod{})
+		if e := <-r.ResultChan(); e.Type != k8swatch.Bookmark {
+			t.Errorf("got %+v", e)
+		}
+		go in.Add(&corev1.Node{})
+		if e := <-r.ResultChan(); e.Type != k8swatch.Error {
+			t.Errorf("got %+v, want an error in place of what is no pod", e)
+		}
+		go in.Modify(aPod())
+		synctest.Wait() // the event waits for a reader
+		r.Stop()
+		r.Stop()
+	}) // which fails where something is left running
 }

@@ -21,8 +21,9 @@ import (
 const (
 	// pageSize bounds what a list holds in memory at once, where the API server
 	// can't stream it.
-	pageSize = 500
-	pageWait = 30 * time.Second
+	pageSize       = 500
+	customPageSize = 100 // they may be a megabyte each
+	pageWait       = 30 * time.Second
 	// syncWait is how long a streamed list may take.
 	syncWait = 2 * time.Minute
 	// minding is how often a watch is looked after, and after how long a silence
@@ -35,31 +36,32 @@ const (
 	// mostOwed is how long a watch may take to reach a version that the API server
 	// had: bookmarks come about once a minute.
 	mostOwed = 3 * time.Minute
-	// How long after a failure it is tried again; it doubles up to the greatest.
+	// How long after a failure it is tried again; it doubles up to the greatest, and
+	// begins anew after what lasted.
 	firstRetry = 100 * time.Millisecond
 	mostRetry  = 5 * time.Second
-	absentWait = 5 * time.Second // until it is looked whether a kind is there by now
+	mostRelist = 30 * time.Second
+	steady     = 10 * time.Second
+	absentWait = 10 * time.Second // until it is looked whether a kind is there by now
 )
 
 // run keeps the feed up to date until ctx ends.
 func (f *feed) run(ctx context.Context) {
 	ctx = klog.NewContext(ctx, klog.Logger{}) // what goes wrong is told by the readings
-	retry := firstRetry
-	for ctx.Err() == nil {
+	for retry := firstRetry; ctx.Err() == nil; {
 		began := f.source.now()
 		err := f.life(ctx)
 		f.opened(false)
-		if ctx.Err() != nil {
-			return
+		wait, most := retry, mostRetry
+		if f.listed() { // a list costs more than a connection that is refused
+			most = mostRelist
 		}
-		wait := retry
-		switch age, known := f.age(f.source.now()); {
+		retry = min(2*retry, most)
+		switch {
 		case errors.Is(err, errAbsent):
 			wait, retry = absentWait, firstRetry
-		case known && age < f.source.now().Sub(began): // it was in order meanwhile
-			wait, retry = firstRetry, firstRetry
-		default:
-			retry = min(2*retry, mostRetry)
+		case f.source.now().Sub(began) > steady:
+			wait, retry = firstRetry, 2*firstRetry
 		}
 		if !sleep(ctx, wait) {
 			return
@@ -115,6 +117,9 @@ func (f *feed) reflect(ctx context.Context, in reader, began time.Time) error {
 		cache.ReflectorOptions{Name: f.String(), Logger: &klog.Logger{}},
 	)
 	r.WatchListPageSize = pageSize
+	if f.resource.custom {
+		r.WatchListPageSize = customPageSize
+	}
 	return r.ListAndWatchWithContext(ctx)
 }
 
@@ -138,7 +143,11 @@ func (s stream) list(ctx context.Context, o metav1.ListOptions) (runtime.Object,
 	if err != nil {
 		return nil, s.failed("list", err)
 	}
-	return s.feed.resource.page(whole)
+	p, err := s.feed.resource.page(whole)
+	if err != nil {
+		return nil, s.failed("list", err)
+	}
+	return p, nil
 }
 
 // watch begins a watch, or goes on with one.
@@ -146,15 +155,18 @@ func (s stream) watch(ctx context.Context, o metav1.ListOptions) (watch.Interfac
 	s.feed.opened(false)
 	if o.SendInitialEvents != nil {
 		o.ResourceVersion = ""
-	} else if age, _ := s.feed.age(s.feed.source.now()); age > resumable {
+	} else if _, touched := s.feed.ages(s.feed.source.now()); touched > resumable {
 		return nil, errors.New("out of touch for too long to go on where it was")
 	}
 	w, err := s.in.watch(ctx, o)
-	if err != nil {
+	switch {
+	case err != nil && o.SendInitialEvents != nil: // the reflector lists instead, and that tells more
+		return nil, errors.New("the list can't be streamed")
+	case err != nil:
 		return nil, s.failed("watch", err)
 	}
 	s.feed.opened(true)
-	return watch.Filter(w, s.feed.resource.event), nil
+	return newReduced(w, s.feed.resource.event), nil
 }
 
 // failed tells what went wrong, and keeps of the error what is needed: with
@@ -168,41 +180,6 @@ func (s stream) failed(verb string, err error) error {
 		return err
 	}
 	return errors.New(err.Error())
-}
-
-// page reduces a list.
-func (r resource) page(whole runtime.Object) (runtime.Object, error) {
-	m, err := meta.ListAccessor(whole)
-	if err != nil {
-		return nil, err
-	}
-	p := &objectList{ListMeta: metav1.ListMeta{ResourceVersion: m.GetResourceVersion(), Continue: m.GetContinue()}}
-	err = meta.EachListItem(whole, func(item runtime.Object) error {
-		o := r.reduce(item)
-		if o == nil {
-			return fmt.Errorf("a list of %s holds a %T", r.gvr.Resource, item)
-		}
-		p.Items = append(p.Items, o)
-		return nil
-	})
-	return p, err
-}
-
-// event reduces an object that came or changed. A bookmark, and an error, have
-// none.
-func (r resource) event(e watch.Event) (watch.Event, bool) {
-	switch e.Type {
-	case watch.Added, watch.Modified, watch.Deleted:
-	default:
-		return e, true
-	}
-	o := r.reduce(e.Object)
-	if o == nil {
-		err := apierrors.NewInternalError(fmt.Errorf("a watch of %s holds a %T", r.gvr.Resource, e.Object))
-		return watch.Event{Type: watch.Error, Object: &err.ErrStatus}, true
-	}
-	e.Object = o
-	return e, true
 }
 
 // mind ends a life that has stopped to be one: a list that doesn't come, a
@@ -219,17 +196,17 @@ func (f *feed) mind(ctx context.Context, end func(), in reader, began time.Time)
 		case <-t.C:
 		}
 		now := f.source.now()
-		age, known := f.age(now)
-		switch listed := known && age <= now.Sub(began); {
+		seen, touched := f.ages(now)
+		switch listed := f.listed(); {
 		case !listed && now.Sub(began) > syncWait:
 			f.broke(fmt.Sprintf("the list of %s did not come within %s", f, syncWait))
 			end()
-		case listed && age > resumable:
+		case listed && touched > resumable:
 			end() // why it could not be asked is told already
 		case f.behind(now):
 			f.broke(fmt.Sprintf("the watch of %s did not reach in %s what the API server had", f, mostOwed))
 			end()
-		case listed && age >= silence:
+		case listed && seen >= silence:
 			f.probe(ctx, in)
 		}
 	}

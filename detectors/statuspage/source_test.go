@@ -73,8 +73,11 @@ func ask(t testing.TB, s *Source, now time.Time) signalbox.Answer {
 var shop = standin.Page{
 	ID: "p1", Name: "Payments Inc", UpdatedAt: moment.Add(-200 * 24 * time.Hour),
 	Components: []standin.Component{
-		{ID: "g1", Name: "API", IsGroup: true}, {ID: "c1", Name: "Payouts", Group: "g1"}, {ID: "c2", Name: "Webhooks", Group: "g1"},
-		{ID: "g2", Name: "Dashboard", IsGroup: true}, {ID: "c3", Name: "Payouts", Group: "g2"},
+		{ID: "g1", Name: "API", IsGroup: true},
+		{ID: "c1", Name: "Payouts", Group: "g1"},
+		{ID: "c2", Name: "Webhooks", Group: "g1"},
+		{ID: "g2", Name: "Dashboard", IsGroup: true},
+		{ID: "c3", Name: "Payouts", Group: "g2"},
 	},
 }
 

@@ -1,83 +1,20 @@
 package app
 
+// The rules of clusters' PrometheusRule resources: rulefeed.go reads them, this
+// puts them in force, ruleshealth.go tells when they can't be read.
+
 import (
 	"context"
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
-	"github.com/signalbox/signalbox/detectors/rules"
-	"github.com/signalbox/signalbox/internal/cluster"
-	"github.com/signalbox/signalbox/internal/cluster/prometheusrule"
 	"github.com/signalbox/signalbox/internal/config"
 	"github.com/signalbox/signalbox/internal/engine"
 	"github.com/signalbox/signalbox/internal/poll"
 	"github.com/signalbox/signalbox/policy"
 )
-
-// ruleFeed is what a cluster's PrometheusRule resources say, for one inclusion
-// of them, and which of it is in force. It outlives a reload that leaves the
-// inclusion's resources the same.
-//
-// A resource that is changed takes the place of what it said before, whole. One
-// that can't be read as rules changes nothing: what it said before goes on, and
-// rulesHealth tells it. One that is gone ends its detectors; their
-// incidents then end as expired, which is neither health nor silence: the
-// journal and the page say that the detector is gone.
-type ruleFeed struct {
-	key    string // of the resources that it means
-	source string // the cluster's name in the configuration
-	feed   *prometheusrule.Feed
-	stop   context.CancelFunc // nil: it was not begun
-
-	mu        sync.Mutex
-	read      bool
-	resources map[string]*ruleResource // by NAMESPACE/NAME
-}
-
-// ruleResource is one resource.
-type ruleResource struct {
-	seen    string        // the version that was read last
-	inForce bool          // rules are those of a version that was right
-	rules   []config.Rule // in force
-	refused string        // why the version that was read last is not in force; empty: it is
-	over    string        // why its rules are not watched, though they are right
-}
-
-// fault says why the resource is not watched as it stands; "" when it is.
-func (r *ruleResource) fault() string {
-	if r.refused != "" {
-		return r.refused
-	}
-	return r.over
-}
-
-// ruleFeed returns the feed of an inclusion: the one that runs, where there is
-// one for the same resources.
-func (d *daemon) ruleFeed(cfg *config.Config, f *config.RuleFiles) (*ruleFeed, error) {
-	i := slices.IndexFunc(cfg.Sources, func(s *config.Source) bool { return s.Name == f.Cluster })
-	settings, ok := cfg.Sources[i].Settings.(*cluster.Settings)
-	if !ok {
-		return nil, fmt.Errorf("%s: cluster: source %q is no connection to a cluster", f.Place, f.Cluster)
-	}
-	access, err := settings.Resolve(cfg.Dir)
-	if err != nil {
-		return nil, fmt.Errorf("%s: source %q: %w", f.Place, f.Cluster, err)
-	}
-	namespaces := f.Namespaces
-	if len(namespaces) == 0 {
-		namespaces = settings.Namespaces
-	}
-	key := fmt.Sprintf("%q %+v %q %q", f.Cluster, access, namespaces, f.Selector)
-	if known := d.feeds[key]; known != nil {
-		return known, nil
-	}
-	return &ruleFeed{key: key, source: f.Cluster, resources: map[string]*ruleResource{}, feed: prometheusrule.New(prometheusrule.Options{
-		Access: access, Namespaces: namespaces, Selector: f.Selector, Agent: "signalbox",
-	})}, nil
-}
 
 // clusterFeeds finds the feed of each inclusion.
 func (b *builder) clusterFeeds() error {
@@ -85,6 +22,11 @@ func (b *builder) clusterFeeds() error {
 		feed, err := b.d.ruleFeed(b.cfg, f)
 		if err != nil {
 			return err
+		}
+		for _, same := range b.rt.feeds { // two inclusions may mean the same resources
+			if same.key == feed.key {
+				feed = same
+			}
 		}
 		b.rt.feeds = append(b.rt.feeds, feed)
 	}
@@ -142,37 +84,31 @@ const (
 
 // swapWith takes in what a feed says, whenever it says something else.
 func (d *daemon) swapWith(ctx context.Context, f *ruleFeed) {
-	pause := time.NewTimer(retryRules)
-	defer pause.Stop()
+	var due <-chan time.Time // nil: nothing has changed
 	failed := false
 	for {
-		if !failed {
-			select {
-			case <-ctx.Done():
-				return
-			case <-f.feed.Changed():
-			}
-			pause.Reset(gatherRules)
-		} else {
-			pause.Reset(retryRules)
-		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-pause.C:
-		}
-		if err := d.swapRules(ctx, f, failed); err != nil && ctx.Err() == nil {
-			d.log.Error("the rules of a cluster could not be put in force; they are tried again", "source", f.source, "error", err)
-			failed = true
+		case <-f.feed.Changed():
+			if due == nil {
+				due = time.After(gatherRules)
+			}
 			continue
+		case <-due:
 		}
-		failed = false
+		err := d.swapRules(ctx, f, failed)
+		due, failed = nil, err != nil && ctx.Err() == nil
+		if failed {
+			d.log.Error("the rules of a cluster could not be put in force; they are tried again", "source", f.source, "error", err)
+			due = time.After(retryRules)
+		}
 	}
 }
 
 // swapRules puts in force what a feed says now. It is a reload of these rules
 // alone: the configuration is not read again, and what an unchanged rule
-// remembers is kept.
+// remembers is kept. again says that what changed before is not in force yet.
 func (d *daemon) swapRules(ctx context.Context, f *ruleFeed, again bool) error {
 	d.swapping.Lock()
 	defer d.swapping.Unlock()
@@ -211,6 +147,9 @@ func (d *daemon) withRules(fixed *runtime) (*runtime, error) {
 	b := &builder{d: d, cfg: fixed.config, opened: fixed.opened, kept: d.keptRules(), rt: &rt}
 	judged := fixed.config.Policy
 	judged.Detectors = slices.Clone(judged.Detectors)
+	for _, f := range fixed.feeds {
+		f.fits()
+	}
 	for i, f := range fixed.feeds {
 		if err := b.feedDetectors(f, fixed.config.ClusterRules[i], &judged); err != nil {
 			return nil, err
@@ -236,7 +175,7 @@ func (b *builder) feedDetectors(f *ruleFeed, use *config.RuleFiles, judged *poli
 			continue
 		}
 		taking := slices.DeleteFunc(slices.Clone(r.rules), func(rule config.Rule) bool { return !use.Takes(rule) })
-		if r.over = ""; len(b.rt.polled)+len(taking) > config.MaxRules {
+		if len(b.rt.polled)+len(taking) > config.MaxRules {
 			r.over = fmt.Sprintf("%s: with its %d rules there would be more than %d rules and detectors together", key, len(taking), config.MaxRules)
 			b.rt.set.Unread = append(b.rt.set.Unread, prefix)
 			continue
@@ -254,79 +193,6 @@ func (b *builder) feedDetectors(f *ruleFeed, use *config.RuleFiles, judged *poli
 	}
 	b.feedHealth(f, use, taken)
 	return nil
-}
-
-// take reads the resources; false when they say what they said.
-func (f *ruleFeed) take(d *daemon) (changed bool) {
-	list, read := f.feed.Resources()
-	if !read {
-		return false
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	changed, f.read = !f.read, true
-	there := map[string]bool{}
-	for _, r := range list {
-		key := r.Key()
-		there[key] = true
-		known := f.resources[key]
-		if known == nil {
-			known = &ruleResource{}
-			f.resources[key] = known
-		}
-		if known.seen != r.Version {
-			changed = true
-			known.take(d, f.source, r)
-		}
-	}
-	for key := range f.resources {
-		if !there[key] {
-			changed = true
-			delete(f.resources, key)
-			d.log.Info("a PrometheusRule is gone: its detectors end", "source", f.source, "resource", key)
-		}
-	}
-	return changed
-}
-
-// take reads one version of a resource. Recording rules are left to Prometheus:
-// what is theirs and ours often stands in one resource, which belongs to
-// somebody else's chart.
-func (r *ruleResource) take(d *daemon, source string, of prometheusrule.Resource) {
-	r.seen, r.refused = of.Version, ""
-	var placed []rules.Placed
-	var problems []rules.Problem
-	text, err := of.File()
-	if err == nil {
-		placed, problems = rules.Read(source+"/"+of.Key(), text)
-	} else {
-		problems = []rules.Problem{{Rule: err.Error()}}
-	}
-	recording := 0
-	var wrong []string
-	for _, p := range problems {
-		switch {
-		case p.Recording:
-			recording++
-		case p.Where != "":
-			wrong = append(wrong, p.Where+": "+p.Rule)
-		default:
-			wrong = append(wrong, p.Rule)
-		}
-	}
-	if len(wrong) > 0 {
-		r.refused = fmt.Sprintf("%s: %s", of.Key(), wrong[0])
-		if more := len(wrong) - 1; more > 0 {
-			r.refused += fmt.Sprintf(" (and %d more)", more)
-		}
-		d.log.Error("a PrometheusRule is refused: what it said before goes on", "source", source, "resource", of.Key(), "problems", wrong, "in_force", len(r.rules))
-		return
-	}
-	r.inForce, r.rules = true, make([]config.Rule, len(placed))
-	for i, p := range placed {
-		r.rules[i] = configRule(p)
-	}
-	d.log.Info("the rules of a PrometheusRule are put in force", "source", source, "resource", of.Key(), "alerting_rules", len(placed), "recording_rules_left_to_prometheus", recording)
 }
 
 // restoreRules gives the poller what the store knew of detectors that came

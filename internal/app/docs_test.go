@@ -63,9 +63,11 @@ func markdown(t *testing.T) []string {
 
 var (
 	example = regexp.MustCompile("(?s)```yaml\n(.*?)```")
+	// ruleFile is a rule file of Prometheus.
+	ruleFile = regexp.MustCompile("(?s)```yaml\n(groups:\n.*?)```")
 	// ours is a top-level key that only our own configuration has; what others
 	// read (a Role, Alertmanager's own file) is not checked here.
-	ours = regexp.MustCompile(`(?m)^(default_owner|owners|sources|detectors|switches|policies|guards|heartbeat|tracing):`)
+	ours = regexp.MustCompile(`(?m)^(default_owner|owners|sources|detectors|rule_files|switches|policies|guards|heartbeat|tracing):`)
 )
 
 // What can be copied works: each example of a configuration loads with the
@@ -83,7 +85,14 @@ func TestExamplesLoad(t *testing.T) {
 			}
 			loaded++
 			dir := t.TempDir()
-			for name, part := range map[string]string{"example.yaml": m[1], "rest.yaml": rest(t, m[1])} {
+			parts := map[string]string{"example.yaml": m[1], "rest.yaml": rest(t, m[1])}
+			if rules := ruleFile.FindSubmatch(text); rules != nil { // a page that shows a rule file has it included
+				parts["rules/node.yaml"] = string(rules[1])
+			}
+			for name, part := range parts {
+				if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
+					t.Fatal(err)
+				}
 				if err := os.WriteFile(filepath.Join(dir, name), []byte(part), 0o600); err != nil {
 					t.Fatal(err)
 				}

@@ -293,3 +293,31 @@ func TestGrafanaTruncatedMessage(t *testing.T) {
 	}
 	g.is("lag/db-1", signalbox.Breached, true)
 }
+
+// What can't be meant is refused before anything runs.
+func TestGrafanaConfigurationIsRefused(t *testing.T) {
+	const good = grafanaConfig
+	for name, c := range map[string]struct{ old, now, want string }{
+		"an interval of alerts": {`subject: "lag/{{instance}}"`, `subject: "lag/{{instance}}", interval: 5s`, "must not be given: source boards posts its readings"},
+		"a panel of alerts":     {"match: {alertname: Lag}", "match: {alertname: Lag}, panel: {dashboard: a, panel: b}", "must not be given together with match"},
+		"neither":               {"match: {alertname: Lag}, ", "", "panel must name the dashboard"},
+		"alerts from nowhere":   {"    receive: /webhooks/grafana\n    hmac: {secret_file: secrets/hmac, timestamp_header: X-Signed-At}\n    receiver: signalbox\n", "", "give it receive"},
+		"the source's own name": {"name: panel", "name: boards", "no detector that asks, or of another source, may have its name"},
+		"no signature's secret": {"secret_file: secrets/hmac, ", "", "hmac.secret_file is required"},
+		"a secret in the open":  {"secret_file: secrets/hmac", "secret: " + hmacSecret, "hmac.secret must not stand in the configuration"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := strings.Replace(good, c.old, c.now, 1)
+			if text == good {
+				t.Fatal("nothing was changed")
+			}
+			h := newHouse(t, fmt.Sprintf(text, "http://127.0.0.1:1"))
+			h.write("secrets/grafana", grafanaToken)
+			h.write("secrets/hmac", hmacSecret)
+			_, _, err := newDaemon(Options{Config: h.dir, Replica: "test"})
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), hmacSecret) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}

@@ -38,6 +38,9 @@ func metricNames(t *testing.T) map[string]bool {
 	for _, name := range []string{"rounds_total", "last_good_round_timestamp_seconds", "questions_total", "ask_duration_seconds", "round_lateness_seconds", "source_unknown", "source_clock_skew_seconds", "sample_delay_seconds"} {
 		names["signalbox_poll_"+name] = true
 	}
+	for _, name := range []string{"rules", "rule_resources"} { // with the first cluster whose rules are read
+		names["signalbox_cluster_"+name] = true
+	}
 	return names
 }
 

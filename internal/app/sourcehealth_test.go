@@ -114,6 +114,19 @@ func TestWatchdogCountsByItsOwnSample(t *testing.T) {
 	s.tells(15, signalbox.Breached)
 }
 
+// What is stale at the start pages nobody at once: it may have been sent while
+// the daemon was away.
+func TestWatchdogIsStaleAtTheStart(t *testing.T) {
+	s := newHealthStory(t, 5*time.Second, false)
+	s.h.hear(after(-60), after(0))
+	s.tells(0, signalbox.Unknown)
+	s.tells(4, signalbox.Unknown)
+	s.h.hear(after(-1), after(4))
+	if r := s.tells(5, signalbox.Breached); !r.WellAt.Equal(after(0)) {
+		t.Errorf("well at %s", r.WellAt)
+	}
+}
+
 // A clock that goes back, or a sample from ahead, never makes it deaf.
 func TestWatchdogAndClocks(t *testing.T) {
 	s := newHealthStory(t, 5*time.Second, false)

@@ -12,8 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
@@ -220,6 +220,9 @@ func mustHaveTrail(t *testing.T, logs *servers.LokiServer, least int) {
 				t.Fatal(err)
 			}
 			seqs = append(seqs, e.Seq)
+			if strings.Contains(v[1], "sandboxdevops0") || strings.Contains(v[1], "sandboxbackend0") {
+				t.Errorf("the trail holds a pager's key: %s", v[1])
+			}
 		}
 	}
 	slices.Sort(seqs)
@@ -265,9 +268,10 @@ func TestLokiThatHangs(t *testing.T) {
 	if got := h.reload(); got.status != http.StatusOK {
 		t.Fatalf("reload: %+v", got)
 	}
-	began := time.Now()
-	h.stop()
-	if took := time.Since(began); took > time.Minute {
-		t.Errorf("the stop took %s: it waited for Loki, which answers in 5 minutes", took)
-	}
+	var stopped atomic.Bool
+	go func() {
+		h.stop()
+		stopped.Store(true)
+	}()
+	h.eventually("the stop, though Loki answers in 5 minutes", stopped.Load)
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
@@ -99,13 +100,12 @@ func (l *loop) continued(w *write, id signalbox.IncidentID, r signalbox.Reading)
 		return // an alert's end stands until the source itself shows it present
 	}
 	l.touch(l.facts.Put(&r))
-	more := len(r.Items) > len(old.Reading.Items)
+	items := withItems(old.Reading.Items, r.Items)
+	more := len(items) > len(old.Reading.Items)
 	if old.Reading.Condition == r.Condition && old.Reading.Suppressed == r.Suppressed && !more {
 		return
 	}
-	if !more {
-		r.Items = old.Reading.Items // they only ever become more
-	}
+	r.Items = items
 	inc := l.incident(w, id)
 	r.Owner = old.Reading.Owner
 	inc.Reading = r
@@ -119,6 +119,30 @@ func (l *loop) continued(w *write, id signalbox.IncidentID, r signalbox.Reading)
 	}
 	w.entry(journal.IncidentChanged, id, "", map[string]any{"condition": r.Condition, "suppressed": r.Suppressed, "says": r.Summary})
 	l.e.o.Log.Info("incident changed", "incident", id, "subject", r.Subject, "condition", r.Condition, "says", r.Summary)
+}
+
+// maxItems bounds, in bytes, the items of one incident: it must fit into a
+// record of the store.
+const maxItems = journal.MaxReading / 2
+
+// withItems adds to the items of an incident those that are new: they only ever
+// become more, also where the series was well in between and its detector lists
+// anew.
+func withItems(old, found []string) []string {
+	known, size := make(map[string]bool, len(old)), 0
+	for _, it := range old {
+		known[it] = true
+		size += len(it)
+	}
+	items := slices.Clip(old)
+	for _, it := range found {
+		if !known[it] && size+len(it) <= maxItems {
+			known[it] = true
+			size += len(it)
+			items = append(items, it)
+		}
+	}
+	return items
 }
 
 // ownerOf is who is paged for a reading.

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"time"
 
@@ -27,6 +28,8 @@ type loop struct {
 	sending   map[string]bool               // pages on their way, by key
 	retry     map[string]retry              // pages that failed, by key
 	good      map[string]time.Time          // last good round of each detector
+	recalled  map[string]time.Time          // of good, what the store knew when the term began
+	durable   map[string]time.Time          // of good, what this replica recorded or found
 	inbox     []inboxItem                   // readings that are durable and not yet incidents
 	taken     map[string]bool               // the keys of inbox
 	seen      map[string]bool               // detectors that had a round since the start
@@ -181,15 +184,22 @@ func killFileReason(path string) string {
 	}
 }
 
-// beat records when each detector's last good round was.
+// beat records when each detector's last good round was; of a detector with
+// edges that still wait to be recorded, what was recorded last: a stream is read
+// on from there, and what those edges tell must not be passed over.
 func (l *loop) beat(now time.Time) {
-	b := &signalbox.Heartbeat{Replica: l.e.o.Replica, At: now, Good: map[string]time.Time{}}
-	for d, at := range l.good {
-		b.Good[d] = at
+	b := &signalbox.Heartbeat{Replica: l.e.o.Replica, At: now, Good: maps.Clone(l.good)}
+	for _, p := range l.pending {
+		d := p.reading.Detector
+		delete(b.Good, d)
+		if at, ok := l.durable[d]; ok {
+			b.Good[d] = at
+		}
 	}
 	var w write
 	w.put(journal.PutHeartbeat(b))
 	if l.commit(&w) {
+		l.durable = maps.Clone(b.Good)
 		l.e.metrics.loopDone("heartbeat", now)
 	}
 }

@@ -175,19 +175,24 @@ func (l *loop) fail(err error) {
 
 // recall takes in when each detector's last good round was, whoever beat last.
 func (l *loop) recall() {
+	l.recalled = map[string]time.Time{}
 	for _, b := range l.state.Beats {
 		for d, at := range b.Good {
+			if at.After(l.recalled[d]) {
+				l.recalled[d] = at
+			}
 			if at.After(l.good[d]) {
 				l.good[d] = at
 			}
 		}
 	}
+	l.durable = maps.Clone(l.recalled)
 }
 
 // offerRestored tells what is open, to those who look for its end. The inbox
 // is consumed by then: a breach in it is open too.
 func (l *loop) offerRestored() {
-	r := Restored{Good: maps.Clone(l.good)}
+	r := Restored{Good: l.recalled}
 	for _, inc := range l.state.Incidents {
 		if !inc.Closed() {
 			r.Open = append(r.Open, inc.Reading)

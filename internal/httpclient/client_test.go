@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,6 +18,7 @@ import (
 
 	promconfig "github.com/prometheus/common/config"
 
+	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/kind"
 )
 
@@ -324,5 +326,36 @@ func TestSkew(t *testing.T) {
 				t.Errorf("got %v, %v, want %v, %v", got, ok, c.want, c.seen)
 			}
 		})
+	}
+}
+
+// What a server puts of our credentials into its data is not told either.
+func TestRedactAnswer(t *testing.T) {
+	c := connect(t, says(200, "application/json", "{}"), nil)
+	echo := "you sent Bearer " + secret + " (" + url.QueryEscape(secret) + ")"
+	if got := c.Redact(echo); got != echo {
+		t.Errorf("before anything was sent nothing is known, got %q", got)
+	}
+	if err := c.JSON(t.Context(), http.MethodGet, "x", nil, nil, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	cause := &signalbox.RetryAfter{After: time.Second, Err: &Error{503, echo}}
+	a := signalbox.Answer{
+		Samples:  []signalbox.Sample{{Labels: map[string]string{"note": echo, "env": "eu"}, Text: echo}, {}},
+		Warnings: []string{echo, "half"}, Err: cause,
+	}
+	c.RedactAnswer(&a)
+	const want = "you sent (not shown) ((not shown))"
+	got := []string{a.Samples[0].Labels["note"], a.Samples[0].Labels["env"], a.Samples[0].Text, a.Warnings[0], a.Warnings[1], a.Err.Error()}
+	if !slices.Equal(got, []string{want, "eu", want, want, "half", "HTTP 503 Service Unavailable: " + want}) {
+		t.Errorf("got %q", got)
+	}
+	if r, ok := errors.AsType[*signalbox.RetryAfter](a.Err); !ok || r.After != time.Second || Status(a.Err) != 503 {
+		t.Errorf("what the error wraps is lost: %#v", a.Err)
+	}
+	plain := errors.New("no route")
+	a.Err = plain
+	if c.RedactAnswer(&a); !errors.Is(a.Err, plain) || a.Err.Error() != "no route" {
+		t.Errorf("an error without a secret became %#v", a.Err)
 	}
 }

@@ -37,6 +37,9 @@ func (p *Polite[T]) get(t *testing.T) (T, time.Time, error) {
 	return p.Get(t.Context(), "x", url.Values{"a": {"b"}})
 }
 
+// elapse lets time go on; all of it is virtual here.
+func elapse(d time.Duration) { <-time.After(d) }
+
 func header(pairs ...string) http.Header {
 	h := http.Header{}
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -56,7 +59,7 @@ func TestPoliteAsksOnceInAWhile(t *testing.T) {
 			if err != nil || v["n"] != len(s.asked) || time.Since(at) >= time.Minute {
 				t.Fatalf("got %v of %v, %v", v, at, err)
 			}
-			time.Sleep(4 * time.Second)
+			elapse(4 * time.Second)
 		}
 		if want := int(time.Since(began) / time.Minute); len(s.asked) != want {
 			t.Errorf("asked %d times, want %d", len(s.asked), want)
@@ -92,7 +95,7 @@ func TestPoliteIsConditional(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				time.Sleep(time.Minute)
+				elapse(time.Minute)
 				v, second, err := p.get(t)
 				if got := s.asked[1].Header.Get(c.asked); got != c.value {
 					t.Errorf("%s: %q, want %q", c.asked, got, c.value)
@@ -148,7 +151,7 @@ func TestPoliteHoldsOffWhenAsked(t *testing.T) {
 					if !ok || r.After != c.wait-time.Since(began) || !strings.Contains(err.Error(), "not asked") {
 						t.Fatalf("got %v", err)
 					}
-					time.Sleep(5 * time.Second)
+					elapse(5 * time.Second)
 				}
 				if len(s.asked) != 1 {
 					t.Fatalf("asked %d times while it should wait", len(s.asked))
@@ -170,7 +173,7 @@ func TestPoliteBacksOff(t *testing.T) {
 		p := polite(s)
 		var gaps []time.Duration
 		last := time.Now()
-		for n := 0; n < 7; time.Sleep(15 * time.Second) {
+		for n := 0; n < 7; elapse(15 * time.Second) {
 			_, _, _ = p.get(t)
 			if len(s.asked) > n {
 				gaps, last, n = append(gaps, time.Since(last).Round(time.Minute)), time.Now(), len(s.asked)
@@ -179,13 +182,13 @@ func TestPoliteBacksOff(t *testing.T) {
 		if got := fmt.Sprint(gaps); got != "[0s 1m0s 2m0s 4m0s 8m0s 16m0s 16m0s]" {
 			t.Errorf("gaps %s", got)
 		}
-		time.Sleep(lastPause)
+		elapse(lastPause)
 		code = 200
 		_, _, _ = p.get(t)
 		code = 429
-		time.Sleep(time.Minute)
+		elapse(time.Minute)
 		_, _, _ = p.get(t)
-		if left := p.until.Sub(time.Now()); left != firstPause {
+		if left := time.Until(p.until); left != firstPause {
 			t.Errorf("after a good answer the pause is %v", left)
 		}
 	})
@@ -200,21 +203,21 @@ func TestPoliteAfterErrors(t *testing.T) {
 		p := polite(s)
 		_, _, _ = p.get(t)
 		code = 500
-		time.Sleep(time.Minute)
+		elapse(time.Minute)
 		if v, at, err := p.get(t); Status(err) != 500 || v != nil || !at.IsZero() {
 			t.Errorf("after an error what was read before must not count: %v, %v", v, err)
 		}
-		time.Sleep(10 * time.Second) // too soon to ask again
+		elapse(10 * time.Second) // too soon to ask again
 		if _, _, err := p.get(t); Status(err) != 500 || len(s.asked) != 2 {
 			t.Errorf("got %v after %d requests", err, len(s.asked))
 		}
 		code, body = 200, "["
-		time.Sleep(5 * time.Second)
+		elapse(5 * time.Second)
 		if _, _, err := p.get(t); err == nil || len(s.asked) != 3 {
 			t.Errorf("got %v after %d requests", err, len(s.asked))
 		}
 		body = `{"n":2}`
-		time.Sleep(15 * time.Second)
+		elapse(15 * time.Second)
 		v, _, err := p.get(t)
 		if err != nil || v["n"] != 2 || s.asked[3].Header.Get("If-None-Match") != "" {
 			t.Errorf("got %v, %v, asked with %v: a broken answer must not be asked for conditionally", v, err, s.asked[3].Header)
@@ -222,11 +225,45 @@ func TestPoliteAfterErrors(t *testing.T) {
 	})
 }
 
+// Refused credentials don't pass by themselves: they are not tried again soon,
+// and other resources are asked for as before.
+func TestPoliteAfterRefusal(t *testing.T) {
+	for _, code := range []int{401, 403} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &service{answer: func(r *http.Request, _ int) (*http.Response, error) {
+				if strings.HasSuffix(r.URL.Path, "/secret") {
+					return response(r, code, nil, "{}"), nil
+				}
+				return response(r, 200, nil, `{"n":1}`), nil
+			}}
+			p := polite(s)
+			for range 59 {
+				if _, _, err := p.Get(t.Context(), "secret", nil); Status(err) != code {
+					t.Fatalf("got %v", err)
+				}
+				if v, _, err := p.get(t); err != nil || v["n"] != 1 {
+					t.Fatalf("of another resource: %v, %v", v, err)
+				}
+				elapse(time.Second)
+			}
+			secret := 0
+			for _, r := range s.asked {
+				if strings.HasSuffix(r.URL.Path, "/secret") {
+					secret++
+				}
+			}
+			if secret != 1 {
+				t.Errorf("%d: asked %d times within a minute, want once", code, secret)
+			}
+		})
+	}
+}
+
 // One caller asks, the others wait for it, and a caller who can't wait goes.
 func TestPoliteOneAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &service{answer: func(r *http.Request, _ int) (*http.Response, error) {
-			time.Sleep(10 * time.Second)
+			elapse(10 * time.Second)
 			return response(r, 200, nil, "{}"), nil
 		}}
 		p := polite(s)
@@ -280,7 +317,7 @@ func TestPoliteForgets(t *testing.T) {
 		p := polite(s)
 		for i := range maxHeld + 10 {
 			_, _, _ = p.Get(t.Context(), fmt.Sprint("x", i), nil)
-			time.Sleep(time.Millisecond)
+			elapse(time.Millisecond)
 		}
 		if len(p.held) != maxHeld || p.held["x9?"] != nil || p.held["x10?"] == nil {
 			t.Errorf("%d are held", len(p.held))

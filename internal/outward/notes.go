@@ -76,8 +76,8 @@ func (q *notes) add(key string, a *signalbox.Action, rev store.Revision) {
 
 func (q *notes) count() { q.metrics.annotations.Set(float64(len(q.order))) }
 
-// forget drops what is known of an action whose record is gone. What waits of
-// it is told before, as far as that can be.
+// forget drops what is known of an action whose record is gone. Its incident
+// goes with it, so that what still waits finds no dashboard.
 func (q *notes) forget(key string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

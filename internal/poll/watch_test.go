@@ -150,9 +150,7 @@ func TestFollowerGoesBackToWhatIsDurable(t *testing.T) {
 		b.Restore(nil, map[string]time.Time{"logs": durable})
 		elapse(2 * interval)
 		m.set(0, nil)
-		elapse(2 * interval)
-		b.Restore(nil, map[string]time.Time{"logs": time.Now()}) // it is known already
-		elapse(interval)
+		elapse(3 * interval)
 		stop()
 		rounds := b.log.of("logs")
 		want := []time.Time{{}, rounds[0].At, durable, durable, durable, rounds[4].At, rounds[5].At}

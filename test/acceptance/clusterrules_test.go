@@ -46,8 +46,8 @@ rule_files:
   - {source: metrics, cluster: cluster, subject: "{{alertname}}/{{queue}}", owner: backend, unknown_after: 5s}
 `, metrics.URL, kube.Kubeconfig(servers.Daemon)))
 	b.start()
-	b.eventually("the page of a rule in the cluster", b.paged("QueueDeep of webhooks", backendKey, "trigger"))
-	b.eventually("the page of the other", b.paged("OtherDeep of others", backendKey, "trigger"))
+	b.eventually("the page of a rule in the cluster", b.paged("QueueDeep/webhooks", backendKey, "trigger"))
+	b.eventually("the page of the other", b.paged("OtherDeep/others", backendKey, "trigger"))
 	hash := b.status().Config.Hash
 
 	// After a restart they are the same incidents.
@@ -55,7 +55,7 @@ rule_files:
 	b.start()
 	same := func(more string) func() error {
 		return func() error {
-			for _, open := range []string{"QueueDeep of webhooks", "OtherDeep of others"} {
+			for _, open := range []string{"QueueDeep/webhooks", "OtherDeep/others"} {
 				if err := b.paged(open, backendKey, "trigger")(); err != nil {
 					return fmt.Errorf("%s: %w", more, err)
 				}
@@ -76,15 +76,15 @@ rule_files:
 	// A right one is swapped in; the other resource notices nothing.
 	in.Apply("default", "queues", nil, queueRule("QueueDeep", 5000))
 	b.eventually("the source's page to be resolved", b.paged("source/cluster", devopsKey, "trigger", "resolve"))
-	b.eventually("the alert to end, since it is below the new bound", b.paged("QueueDeep of webhooks", backendKey, "trigger", "resolve"))
+	b.eventually("the alert to end, since it is below the new bound", b.paged("QueueDeep/webhooks", backendKey, "trigger", "resolve"))
 	exporter.Set("queue_depth", 9000, "queue", "webhooks")
 	b.eventually("the new bound to be watched", func() error {
-		if n := len(b.pages("QueueDeep of webhooks")); n != 2 {
+		if n := len(b.pages("QueueDeep/webhooks")); n != 2 {
 			return fmt.Errorf("pages: got %d, want 2", n)
 		}
 		return nil
 	})
-	if err := b.paged("OtherDeep of others", backendKey, "trigger")(); err != nil {
+	if err := b.paged("OtherDeep/others", backendKey, "trigger")(); err != nil {
 		t.Error(err)
 	}
 
@@ -112,7 +112,7 @@ rule_files:
 	b.eventually("the source's next page", b.pagedTimes("source/cluster", 2))
 	exporter.Set("queue_depth", 1, "queue", "webhooks")
 	b.eventually("the rules to be watched all the same", func() error {
-		if found := b.pages("QueueDeep of webhooks"); len(found[1].Events) != 2 || found[1].Events[1].Action != "resolve" {
+		if found := b.pages("QueueDeep/webhooks"); len(found[1].Events) != 2 || found[1].Events[1].Action != "resolve" {
 			return fmt.Errorf("got %+v", found[1].Events)
 		}
 		return nil

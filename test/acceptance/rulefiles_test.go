@@ -64,16 +64,24 @@ func TestRuleFilePagesAndProvesHealth(t *testing.T) {
 	b.start()
 	b.watched()
 	p.reads(5)
-	b.eventually("the page", b.paged("lag by 5s (eu-west, 1 target)", backendKey, "trigger"))
+	b.eventually("the page", b.paged("reads/eu", backendKey, "trigger"))
 	b.eventually("Prometheus to say the same", alerts("firing"))
-	if inc := b.status().Incidents; len(inc) == 0 || !strings.Contains(fmt.Sprintf("%+v", inc), "replication/ReadsLag") {
-		t.Errorf("got %+v, want an incident of the rule", inc)
+	said := b.must("explain", b.incidentOf("reads/eu"))
+	for _, want := range []string{"replication/ReadsLag", "reads of eu lag by 5s (eu-west, 1 target)"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("explain must tell %q:\n%s", want, said)
+		}
+	}
+	for _, inc := range b.status().Incidents {
+		if r := inc.Reading; r.Subject == "reads/eu" && (r.Labels["team"] != "backend" || len(r.Links) != 1 || r.Links[0].Href != "https://runbooks.example.com/reads-lag") {
+			t.Errorf("got labels %v and links %v", r.Labels, r.Links)
+		}
 	}
 	p.unexport()
 	b.eventually("Prometheus to call it resolved", alerts("nothing"))
-	b.steadily(4*time.Second, "emptiness ends no page", b.paged("lag by 5s", backendKey, "trigger"))
+	b.steadily(4*time.Second, "emptiness ends no page", b.paged("reads/eu", backendKey, "trigger"))
 	p.well()
-	b.eventually("the page to be resolved", b.paged("lag by 5s", backendKey, "trigger", "resolve"))
+	b.eventually("the page to be resolved", b.paged("reads/eu", backendKey, "trigger", "resolve"))
 }
 
 // A policy acts on a rule's alert, and the verifier that the inclusion names

@@ -8,7 +8,7 @@ import (
 
 // every does something ten times a second until the returned function is
 // called, which waits for the last time.
-func every(t *testing.T, do func()) (stop func()) {
+func every(t *testing.T, do func() error) (stop func()) {
 	t.Helper()
 	done := make(chan struct{})
 	var running sync.WaitGroup
@@ -20,7 +20,10 @@ func every(t *testing.T, do func()) (stop func()) {
 			case <-done:
 				return
 			case <-tick.C:
-				do()
+				if err := do(); err != nil {
+					t.Error(err)
+					return
+				}
 			}
 		}
 	})

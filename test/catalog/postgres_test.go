@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"sync"
 	"testing"
 
 	signalbox "github.com/signalbox/signalbox"
@@ -46,8 +47,10 @@ func TestPostgresReplicationLag(t *testing.T) {
 	lag, standbys := watches[0], watches[1]
 	well := "postgresql/" + first.Host()
 	ill := "postgresql/" + second.Host()
-	write := func() { primary.Exec("INSERT INTO payments DEFAULT VALUES") }
-	stop := every(t, write)
+	stop := every(t, func() error {
+		_, err := primary.Query(t.Context(), "INSERT INTO payments DEFAULT VALUES")
+		return err
+	})
 	defer stop()
 
 	lag.await("the standby replays", ill, signalbox.Clear, false)
@@ -72,4 +75,49 @@ func TestPostgresReplicationLag(t *testing.T) {
 	lag.await("and nothing is known of its lag", ill, signalbox.Unknown, false)
 	standby.Restart()
 	standbys.await("the standby is back", well, signalbox.Clear, false)
+}
+
+// Connections that fill up, a transaction that stays open, and statements that
+// take long, in a real server.
+func TestPostgresLoad(t *testing.T) {
+	t.Parallel()
+	server := servers.Postgres(t)
+	server.Exec("CREATE EXTENSION pg_stat_statements")
+	exporter := servers.PostgresExporter(t, server, replication)
+	metrics := servers.Prometheus(t, servers.PrometheusOptions{Scrape: map[string][]string{"pg": {exporter.Host()}}})
+	watches := watching(
+		t, metrics.URL,
+		`{name: full, source: metrics, catalog: postgresql-connections, interval: 1s, max_age: 10s, breach: {above: 5%, for: 1s}, clear: {below: 4%, for: 1s}}`,
+		`{name: long, source: metrics, catalog: postgresql-long-transactions, with: {select: 'datname="postgres"'}, interval: 1s, max_age: 10s, breach: {above: 2s, for: 1s}, clear: {for: 1s}}`,
+		`{name: slow, source: metrics, catalog: postgresql-slow-queries, with: {window: 1m}, interval: 1s, max_age: 10s, breach: {above: 20ms, for: 1s}, clear: {below: 10ms, for: 1s}}`,
+	)
+	full, long, slow := watches[0], watches[1], watches[2]
+	instance := "postgresql/" + exporter.Host()
+	full.await("few are connected", instance, signalbox.Clear, false)
+	long.await("transactions are short", instance+"/postgres", signalbox.Clear, false)
+	slow.await("statements are fast", instance+"/postgres", signalbox.Clear, false)
+
+	var asleep sync.WaitGroup
+	defer asleep.Wait()
+	for range 6 { // of 100 connections
+		asleep.Go(func() {
+			if _, err := server.Query(t.Context(), "SELECT pg_sleep(12)"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	full.await("many are connected", instance, signalbox.Breached, true)
+	long.await("transactions stay open", instance+"/postgres", signalbox.Breached, true)
+	asleep.Wait()
+	full.await("they are gone", instance, signalbox.Clear, false)
+	long.await("and so are their transactions", instance+"/postgres", signalbox.Clear, false)
+
+	stop := every(t, func() error {
+		_, err := server.Query(t.Context(), "SELECT pg_sleep(1)")
+		return err
+	})
+	defer stop()
+	slow.await("statements take long, among many short ones", instance+"/postgres", signalbox.Breached, true)
+	stop()
+	slow.await("a minute later all are fast again", instance+"/postgres", signalbox.Clear, false)
 }

@@ -13,6 +13,7 @@ import (
 
 	signalbox "github.com/signalbox/signalbox"
 	ready "github.com/signalbox/signalbox/detectors/catalog"
+	"github.com/signalbox/signalbox/detectors/loki"
 	"github.com/signalbox/signalbox/detectors/prometheus"
 	"github.com/signalbox/signalbox/internal/config"
 	"github.com/signalbox/signalbox/internal/kind"
@@ -33,21 +34,21 @@ type watch struct {
 }
 
 // configure loads detectors of the catalogue, as a user writes them.
-func configure(t *testing.T, url string, detectors ...string) *config.Config {
+func configure(t *testing.T, source string, detectors ...string) *config.Config {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "handbook.yaml")
-	text := fmt.Sprintf(`default_owner: devops
+	text := `default_owner: devops
 owners: {devops: {primary: "@sre-lead", pagerduty: {primary_key_env: KEY}}}
-sources: {metrics: {kind: prometheus, url: %q}}
+sources: {` + source + `}
 detectors:
-`, url)
+`
 	for _, d := range detectors {
 		text += "  - " + d + "\n"
 	}
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	kinds := config.Kinds{Sources: []kind.Source{prometheus.Kind()}, Remediators: []kind.Remediator{page.Kind()}, Catalog: ready.Catalog{}}
+	kinds := config.Kinds{Sources: []kind.Source{loki.Kind(), prometheus.Kind()}, Remediators: []kind.Remediator{page.Kind()}, Catalog: ready.Catalog{}}
 	cfg, err := config.Load(path, kinds, config.Options{LookupEnv: func(string) (string, bool) { return "x", true }})
 	if err != nil {
 		t.Fatal(err)
@@ -55,10 +56,17 @@ detectors:
 	return cfg
 }
 
-// watching makes a watch of each detector.
+// watching makes a watch of each detector on a Prometheus.
 func watching(t *testing.T, url string, detectors ...string) []*watch {
 	t.Helper()
-	cfg := configure(t, url, detectors...)
+	return watchingOn(t, fmt.Sprintf("metrics: {kind: prometheus, url: %q}", url), detectors...)
+}
+
+// watchingOn makes a watch of each detector on a source, which is written as in
+// a configuration.
+func watchingOn(t *testing.T, source string, detectors ...string) []*watch {
+	t.Helper()
+	cfg := configure(t, source, detectors...)
 	src := cfg.Sources[0]
 	opened, err := src.Kind.Open(src.Name, src.Settings, kind.Env{Log: slog.New(slog.DiscardHandler), Now: time.Now, Agent: "test"})
 	if err != nil {
@@ -81,7 +89,11 @@ func watching(t *testing.T, url string, detectors ...string) []*watch {
 // look asks once.
 func (w *watch) look(ctx context.Context) {
 	at := time.Now()
-	answers := w.source.Ask(ctx, w.detector.Questions(), at)
+	questions := w.detector.Questions()
+	if f, ok := w.detector.(signalbox.Follower); ok {
+		questions = f.QuestionsSince(w.tracker.Good())
+	}
+	answers := w.source.Ask(ctx, questions, at)
 	w.last = w.detector.Judge(answers, w.tracker.Last(), at)
 	_, edges := w.tracker.Step(w.last, at)
 	for _, e := range edges {

@@ -36,3 +36,17 @@ func RedisExporter(t testing.TB, r *RedisServer) *Server {
 		},
 	})
 }
+
+// BlackboxExporter starts a blackbox_exporter. Its module https asks for any
+// page, and takes any certificate.
+func BlackboxExporter(t testing.TB) *Server {
+	t.Helper()
+	path, file := program(t, cache.BlackboxExporter()), filepath.Join(t.TempDir(), "blackbox.yaml")
+	writeFile(t, file, []byte("modules: {https: {prober: http, timeout: 5s, http: {preferred_ip_protocol: ip4, tls_config: {insecure_skip_verify: true}}}}\n"))
+	return start(t, launch{
+		name: "blackbox_exporter", client: http.DefaultClient, probe: "/-/healthy", url: loopback("http"),
+		argv: func(port int) []string {
+			return []string{path, "--config.file=" + file, fmt.Sprintf("--web.listen-address=127.0.0.1:%d", port)}
+		},
+	})
+}

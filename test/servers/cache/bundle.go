@@ -49,6 +49,9 @@ func PostgresExporter() Binary { return Binary{Name: "prometheus-postgres-export
 // RedisExporter is the version that Debian 12 packages.
 func RedisExporter() Binary { return Binary{Name: "prometheus-redis-exporter", Version: "1.45"} }
 
+// BlackboxExporter is the version that Debian 12 packages.
+func BlackboxExporter() Binary { return Binary{Name: "prometheus-blackbox-exporter", Version: "0.23"} }
+
 // Path is the folder where the bundle is, or would be, kept.
 func (b Bundle) Path() (string, error) { return Binary{Name: b.Name, Version: b.Version}.Path() }
 

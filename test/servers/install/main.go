@@ -67,6 +67,7 @@ func run(ctx context.Context) error {
 		in.bundle(ctx, cache.Redis()),
 		in.ensure(ctx, cache.RedisExporter(), in.unpack),
 		in.bundle(ctx, cache.RabbitMQ()),
+		in.ensure(ctx, cache.BlackboxExporter(), in.unpack),
 		in.strace(ctx),
 		in.ensure(ctx, cache.KubeAPIServer(), in.build),
 		in.ensure(ctx, cache.KubeControllerManager(), in.build),

@@ -16,13 +16,14 @@ import (
 	"github.com/getkin/kin-openapi/routers/legacy"
 )
 
-// contract is Datadog's own description of its API, a router a version.
-type contract map[string]routers.Router
+// Contract is Datadog's own description of its API, a router a version. It is
+// read once for many stand-ins: it is large.
+type Contract map[string]routers.Router
 
-// readContract reads the descriptions of v1 and v2.
-func readContract(specs map[string]string) (contract, error) {
-	c := contract{}
-	for version, path := range specs {
+// ReadContract reads the descriptions of v1 and v2.
+func ReadContract(v1, v2 string) (Contract, error) {
+	c := Contract{}
+	for version, path := range map[string]string{"v1": v1, "v2": v2} {
 		raw, err := os.ReadFile(path)
 		if err != nil {
 			return nil, err
@@ -41,7 +42,7 @@ func readContract(specs map[string]string) (contract, error) {
 	return c, nil
 }
 
-func (c contract) request(r *http.Request, body []byte) error {
+func (c Contract) request(r *http.Request, body []byte) error {
 	in, err := c.input(r, body)
 	if err != nil {
 		return err
@@ -58,7 +59,7 @@ func (c contract) request(r *http.Request, body []byte) error {
 	return openapi3filter.ValidateRequest(context.WithoutCancel(r.Context()), in)
 }
 
-func (c contract) response(r *http.Request, sent []byte, status int, header http.Header, body []byte) error {
+func (c Contract) response(r *http.Request, sent []byte, status int, header http.Header, body []byte) error {
 	in, err := c.input(r, sent)
 	if err != nil {
 		return err
@@ -75,7 +76,7 @@ func (c contract) response(r *http.Request, sent []byte, status int, header http
 }
 
 // input makes a copy of the request that the validator may read to its end.
-func (c contract) input(r *http.Request, body []byte) (*openapi3filter.RequestValidationInput, error) {
+func (c Contract) input(r *http.Request, body []byte) (*openapi3filter.RequestValidationInput, error) {
 	parts := strings.Split(r.URL.Path, "/") // "", "api", "v1", …
 	if len(parts) < 3 || c[parts[2]] == nil {
 		return nil, errors.New("there is no such version of the API")

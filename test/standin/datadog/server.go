@@ -7,7 +7,6 @@ package datadog
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -19,7 +18,7 @@ import (
 // Options say what the stand-in knows.
 type Options struct {
 	APIKey, ApplicationKey string
-	SpecV1, SpecV2         string // paths of Datadog's descriptions
+	Contract               Contract
 }
 
 // Answer is what one path answers.
@@ -37,7 +36,7 @@ type Limit struct{ Limit, Period, Remaining, Reset int }
 // Server is the stand-in. It is safe for concurrent use.
 type Server struct {
 	o        Options
-	contract contract
+	contract Contract
 
 	mu         sync.Mutex
 	answers    map[string]Answer // by path
@@ -47,13 +46,9 @@ type Server struct {
 	violations []string
 }
 
-// New returns a stand-in. It fails when the contract can't be read.
-func New(o Options) (*Server, error) {
-	c, err := readContract(map[string]string{"v1": o.SpecV1, "v2": o.SpecV2})
-	if err != nil {
-		return nil, fmt.Errorf("contract: %w", err)
-	}
-	return &Server{o: o, contract: c, answers: map[string]Answer{}, faults: map[string][]Answer{}, limits: map[string]*Limit{}}, nil
+// New returns a stand-in.
+func New(o Options) *Server {
+	return &Server{o: o, contract: o.Contract, answers: map[string]Answer{}, faults: map[string][]Answer{}, limits: map[string]*Limit{}}
 }
 
 // Set says what a path answers from now on.
