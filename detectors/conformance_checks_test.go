@@ -1,7 +1,6 @@
 package detectors_test
 
 import (
-	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -129,7 +128,7 @@ func (a asked) checkFault(t testing.TB, kinds []kind.Source, f fault) []string {
 	was := a.known(t, kinds)
 	s := a.serve(f)
 	defer s.stop()
-	l := a.open(t, kinds, s.URL, cmp.Or(f.timeout, "10s"))
+	l := a.open(t, kinds, s.URL, "10s")
 	readings, errs, ended := l.within(t.Context(), was)
 	problems := told(l.texts(readings, errs)...)
 	if !ended {

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -17,12 +18,10 @@ type fault struct {
 	name string
 	says string // a regular expression that each reason must match
 	// most is how many requests one question may cost.
-	most  int
-	plain bool // also a careless kind does not take it for health
-	// timeout of the source; "": so long that it does not matter.
-	timeout string
-	echoes  bool // what is well holds the request, where people write what they like
-	serve   func(w http.ResponseWriter, r *http.Request, well *httptest.ResponseRecorder)
+	most   int
+	plain  bool // also a careless kind does not take it for health
+	echoes bool // what is well holds the request, where people write what they like
+	serve  func(w http.ResponseWriter, r *http.Request, well *httptest.ResponseRecorder)
 }
 
 // attempts are those of a fault that may pass.
@@ -85,7 +84,7 @@ func limits() []fault {
 	}
 	list = append(list, fault{name: "429 of a proxy", serve: text(429, "text/html", "<html>slow down</html>")})
 	for i := range list {
-		list[i].says, list[i].most, list[i].timeout = "429", attempts, "2s"
+		list[i].says, list[i].most = "429", attempts
 	}
 	return list
 }
@@ -157,12 +156,14 @@ func broken() []fault {
 				}
 			}
 		}},
-		{name: "a bomb of gzip", says: anyReason, most: attempts, serve: zipped(func(z *gzip.Writer) {
-			block := bytes.Repeat([]byte(" "), 1<<20)
-			for range 128 {
-				z.Write(block)
-			}
-		})},
+		{name: "a bomb of gzip", says: anyReason, most: attempts, serve: func(w http.ResponseWriter, _ *http.Request, well *httptest.ResponseRecorder) {
+			w.Header().Set("Content-Type", "application/json")
+			w.Header().Set("Content-Encoding", "gzip")
+			z := gzip.NewWriter(w)
+			z.Write(well.Body.Bytes())
+			z.Close()
+			w.Write(bomb())
+		}},
 		{name: "gzip that breaks off", says: anyReason, most: attempts, serve: func(w http.ResponseWriter, _ *http.Request, _ *httptest.ResponseRecorder) {
 			w.Header().Set("Content-Type", "application/json")
 			w.Header().Set("Content-Encoding", "gzip")
@@ -171,17 +172,17 @@ func broken() []fault {
 	}
 }
 
-// zipped answers well, and with more behind it, compressed.
-func zipped(more func(*gzip.Writer)) func(http.ResponseWriter, *http.Request, *httptest.ResponseRecorder) {
-	return func(w http.ResponseWriter, _ *http.Request, well *httptest.ResponseRecorder) {
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Content-Encoding", "gzip")
-		z := gzip.NewWriter(w)
-		z.Write(well.Body.Bytes())
-		more(z)
-		z.Close()
+// bomb is 128 MiB of spaces, compressed.
+var bomb = sync.OnceValue(func() []byte {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	block := bytes.Repeat([]byte(" "), 1<<20)
+	for range 128 {
+		z.Write(block)
 	}
-}
+	z.Close()
+	return b.Bytes()
+})
 
 // dump is a request as a careless server shows it to whom it wants to help.
 func dump(r *http.Request) string {

@@ -46,8 +46,6 @@ type story struct {
 
 type act struct {
 	Until kind.Duration `yaml:"until"`
-	// Says what the act is about.
-	Says string `yaml:"says"`
 	// Reads are all readings, by subject.
 	Reads map[string]signalbox.Condition `yaml:"reads"`
 	// Does are the verdicts on the open incidents, by subject.
@@ -84,10 +82,10 @@ func TestPolicies(t *testing.T) {
 				for ; from <= a.Until.Std(); from += w.look {
 					reads, does := w.step(start.Add(from))
 					if !maps.Equal(reads, a.Reads) {
-						t.Fatalf("%s (%s): read %s, want %s\n%s", from, a.Says, tell(reads), tell(a.Reads), w.says())
+						t.Fatalf("%s: read %s, want %s\n%s", from, tell(reads), tell(a.Reads), w.says())
 					}
 					if !maps.Equal(does, a.Does) {
-						t.Fatalf("%s (%s): decided %s, want %s\n%s", from, a.Says, tell(does), tell(a.Does), w.says())
+						t.Fatalf("%s: decided %s, want %s\n%s", from, tell(does), tell(a.Does), w.says())
 					}
 				}
 			}

@@ -44,16 +44,19 @@ func call[T any](ctx context.Context, s *Source, endpoint string, send func(ctx 
 			return zero, first(last, httpclient.Explain(err))
 		}
 		value, err := attemptOnce(ctx, s, l, send)
-		if err == nil {
+		switch {
+		case err == nil:
 			return value, nil
+		case ended(err):
+			return zero, first(last, err)
 		}
 		last = err
 	}
 	return zero, last
 }
 
-// first is the error that says more: an answer of Datadog, before that there
-// was no time for another one.
+// first is the error that says more: an answer of Datadog's to an earlier
+// attempt, before that there was no time for another one.
 func first(answered, waiting error) error {
 	if answered != nil {
 		return answered

@@ -5,7 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -238,7 +238,7 @@ func newProxy(t *testing.T, k *servers.KubeServer) *proxy {
 	through := httputil.NewSingleHostReverseProxy(to)
 	through.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // loopback, in a test
 	through.FlushInterval = -1
-	through.ErrorLog = log.New(io.Discard, "", 0)
+	through.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	through.ModifyResponse = func(r *http.Response) error {
 		if r.Request.URL.Query().Get("watch") == "true" {
 			p.mu.Lock()

@@ -6,7 +6,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -102,7 +102,7 @@ func TestFaults(t *testing.T) {
 				}
 				f.answer(w, r)
 			}))
-			s.Config.ErrorLog = quiet()
+			s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 			s.StartTLS()
 			playFault(t, kubeconfigOf(t, s), f.want)
 			s.CloseClientConnections()
@@ -156,5 +156,3 @@ func endless(w http.ResponseWriter, head string) {
 		_, err = io.WriteString(w, chunk)
 	}
 }
-
-func quiet() *log.Logger { return log.New(io.Discard, "", 0) }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,7 +26,7 @@ type shelf struct {
 	lines []arrival
 	fail  bool // it answers 500
 	quiet bool // presence is not proved
-	asked int
+	asked atomic.Int64
 }
 
 type arrival struct {
@@ -34,7 +35,7 @@ type arrival struct {
 }
 
 func (s *shelf) RoundTrip(r *http.Request) (*http.Response, error) {
-	s.asked++
+	s.asked.Add(1)
 	body, code := "oops", http.StatusInternalServerError
 	switch v := r.URL.Query(); {
 	case s.fail:
@@ -132,7 +133,7 @@ func TestEachIDIsToldOnce(t *testing.T) {
 		s.daemon = follow(t, d, "psp", newSource(settings, over(s.shelf.RoundTrip)))
 		s.advance(t, true) // without a good round there is nothing to read on from
 		down := 0
-		for range rapid.IntRange(5, 120).Draw(rt, "rounds") {
+		for range rapid.IntRange(5, 80).Draw(rt, "rounds") {
 			s.shelf.fail, s.shelf.quiet = rapid.IntRange(0, 7).Draw(rt, "fails") == 0, rapid.IntRange(0, 7).Draw(rt, "quiet") == 0
 			for range rapid.SampledFrom([]int{0, 0, 0, 0, 1, 2, 5}).Draw(rt, "events") {
 				at := s.shelf.now.Add(seconds("within", 0, 15))

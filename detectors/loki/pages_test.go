@@ -68,19 +68,20 @@ func TestAPageOfOneTime(t *testing.T) {
 	if a := readAll(t, s, 1000, 10); a.Err == nil || !strings.Contains(a.Err.Error(), "10 lines or more have the same time, 2026-03-01T11:00:00Z") {
 		t.Errorf("%d samples, %v", len(a.Samples), a.Err)
 	}
-	if a := readAll(t, s, 1000, 11); a.Err != nil || len(a.Samples) != 10 || s.asked != 2 {
-		t.Errorf("%d samples in %d requests, %v", len(a.Samples), s.asked, a.Err)
+	if a := readAll(t, s, 1000, 11); a.Err != nil || len(a.Samples) != 10 || s.asked.Load() != 2 {
+		t.Errorf("%d samples in %d requests, %v", len(a.Samples), s.asked.Load(), a.Err)
 	}
 }
 
 // What is held of one answer is bounded, however long the lines are.
 func TestLongLines(t *testing.T) {
 	s := &shelf{now: moment}
-	for i := range 70 {
+	for i := range 5 {
 		s.lines = append(s.lines, arrival{at: moment.Add(-time.Duration(i+1) * time.Second), text: strings.Repeat("x", 1<<20)})
 	}
-	a := readAll(t, s, 1000, 10)
-	if a.Err != nil || len(a.Samples) != maxBytes>>20 || len(a.Warnings) != 1 {
-		t.Errorf("%d samples, %v, %v", len(a.Samples), a.Warnings, a.Err)
+	r := reader{source: sourceOver(s.RoundTrip), question: question{query: linesQuery, lines: 1000}, start: moment.Add(-time.Hour).UnixNano(), end: moment.UnixNano(), bytes: maxBytes - 3<<20}
+	more, err := r.next(t.Context())
+	if err != nil || more || len(r.samples) != 3 || len(r.warnings) != 1 {
+		t.Errorf("%d samples, %v, %v, more: %v", len(r.samples), r.warnings, err, more)
 	}
 }

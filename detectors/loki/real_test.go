@@ -15,9 +15,9 @@ import (
 	"github.com/signalbox/signalbox/test/servers"
 )
 
-// now is when a test against a real Loki plays: it takes lines of any time but
-// the future's, so rounds are asked at moments of our own, up to the wall
-// clock's.
+// now is the wall clock's moment. A real Loki takes lines of the past, so rounds
+// are asked at moments of the test's own, up to this, and at most 3h before:
+// what lies further back Loki looks for in its store only.
 func now() time.Time { return time.Now().UTC().Truncate(time.Second) }
 
 func connect(t testing.TB, l *servers.LokiServer, change func(*Settings)) *Source {
@@ -27,7 +27,7 @@ func connect(t testing.TB, l *servers.LokiServer, change func(*Settings)) *Sourc
 	if change != nil {
 		change(s)
 	}
-	refuses2(t, problems(s))
+	mustBeGood(t, problems(s))
 	opened, err := Kind().Open("logs", s, kind.Env{Agent: "signalbox/test", Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +35,7 @@ func connect(t testing.TB, l *servers.LokiServer, change func(*Settings)) *Sourc
 	return opened.(*Source)
 }
 
-func refuses2(t testing.TB, got []string) {
+func mustBeGood(t testing.TB, got []string) {
 	t.Helper()
 	if len(got) > 0 {
 		t.Fatalf("%q", got)
@@ -44,7 +44,7 @@ func refuses2(t testing.TB, got []string) {
 
 func build(t testing.TB, d *DetectorSettings, about string) (signalbox.Detector, track.Timing) {
 	t.Helper()
-	refuses2(t, problems(d))
+	mustBeGood(t, problems(d))
 	det, timing, err := d.Build(kind.Common{Name: "failures", Source: "logs", Subject: subject(t, about), Interval: 15 * time.Second, UnknownAfter: 5 * time.Minute}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +52,7 @@ func build(t testing.TB, d *DetectorSettings, about string) (signalbox.Detector,
 	return det, timing
 }
 
-// says2 is a round in words: "psp/eu breached 3".
+// words is a round in words: "psp/eu breached 3".
 func words(rs []signalbox.Reading) string {
 	var out []string
 	for _, r := range rs {

@@ -101,7 +101,7 @@ func (s *Source) get(ctx context.Context, path string, form url.Values) (*data, 
 	}
 	var warnings []string
 	for _, w := range body.Warnings {
-		warnings = append(warnings, httpclient.Plain(s.client.Redact(w), maxText))
+		warnings = append(warnings, s.client.Plain(w, maxText))
 	}
 	return body.Data, warnings, nil
 }

@@ -43,13 +43,16 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// Every error at once, each at its line; what is right is returned beside them.
-func TestProblems(t *testing.T) {
-	for name, c := range map[string]struct {
-		text string
-		want []string
-		good int
-	}{
+// brokenFile is a rule file, what is said of it, and how many of its rules are
+// right.
+type brokenFile struct {
+	text string
+	want []string
+	good int
+}
+
+func problemCases() map[string]brokenFile {
+	return map[string]brokenFile{
 		"of rules": {`groups:
   - name: g
     rules:
@@ -95,7 +98,12 @@ func TestProblems(t *testing.T) {
 			"must not be longer than 200 bytes",
 		}, 0},
 		"bad duration": {"groups:\n  - name: a\n    rules:\n      - {alert: A, expr: up, for: 5 minutes}\n", []string{`4: must be a length of time like 5m`}, 0},
-	} {
+	}
+}
+
+// Every error at once, each at its line; what is right is returned beside them.
+func TestProblems(t *testing.T) {
+	for name, c := range problemCases() {
 		placed, problems := Read("f.yaml", []byte(c.text))
 		var got []string
 		for _, p := range problems {

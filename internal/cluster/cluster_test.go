@@ -29,7 +29,9 @@ func TestValidate(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			var got []string
-			c.s.Validate(func(path, rule string, value any) { got = append(got, fmt.Sprintf("%s: %s, got %v", path, rule, value)) })
+			c.s.Validate(func(path, rule string, value any) {
+				got = append(got, fmt.Sprintf("%s: %s, got %v", path, rule, value))
+			})
 			if c.want == "" && len(got) > 0 || c.want != "" && (len(got) != 1 || !strings.Contains(got[0], c.want)) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}

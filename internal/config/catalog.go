@@ -29,7 +29,7 @@ func (l *loader) included(s spot, src *Source) (merged spot, whole bool) {
 	}
 	entry, ok := l.catalog.Entry(at.text())
 	if !ok {
-		at.fail("must name a detector of the catalogue: "+strings.Join(similar(at.text(), l.catalog.Names()), ", "), at.text())
+		at.fail("must name a detector of the catalogue"+meantEntry(at.text(), l.catalog.Names()), at.text())
 		return s, false
 	}
 	if src != nil && src.Kind.Name != entry.Kind {
@@ -123,21 +123,23 @@ func thresholds(given, base *node) {
 	}
 }
 
-// similar are the known names that a mistyped one may have meant: the nearest,
-// and those that share a word with it; where there are none, all.
-func similar(name string, known []string) []string {
-	words := func(s string) []string {
-		return strings.FieldsFunc(strings.ToLower(s), func(c rune) bool { return c == '-' || c == '_' || c == ' ' || c == '.' })
+// meantEntry tells which of the known names a mistyped one may have meant: the
+// nearest, else those that share a word with it, else all.
+func meantEntry(name string, known []string) string {
+	if near := nearest(name, known); near != "" {
+		return fmt.Sprintf(" (did you mean %q?)", near)
 	}
-	near := nearest(name, known)
+	words := func(s string) []string {
+		return strings.FieldsFunc(strings.ToLower(s), func(c rune) bool { return strings.ContainsRune("-_ .", c) })
+	}
 	var found []string
 	for _, k := range known {
-		if k == near || slices.ContainsFunc(words(name), func(w string) bool { return slices.Contains(words(k), w) }) {
+		if slices.ContainsFunc(words(name), func(w string) bool { return slices.Contains(words(k), w) }) {
 			found = append(found, k)
 		}
 	}
 	if len(found) == 0 {
-		return known
+		found = known
 	}
-	return found
+	return ": " + strings.Join(found, ", ")
 }

@@ -92,11 +92,15 @@ func TestCatalogErrors(t *testing.T) {
 	for _, c := range []struct{ name, detector, want string }{
 		{
 			"a name that is near", "- name: lag\n  source: metrics\n  catalog: replicaton-lag\n",
-			`handbook.yaml:8: detectors[0] "lag": catalog must name a detector of the catalogue: queue-lag, replication-lag, got "replicaton-lag"`,
+			`handbook.yaml:8: detectors[0] "lag": catalog must name a detector of the catalogue (did you mean "replication-lag"?), got "replicaton-lag"`,
 		},
 		{
 			"a name that shares a word", "- name: lag\n  source: metrics\n  catalog: pg_replication\n",
 			`handbook.yaml:8: detectors[0] "lag": catalog must name a detector of the catalogue: replication-lag, got "pg_replication"`,
+		},
+		{
+			"a name like none", "- name: lag\n  source: metrics\n  catalog: nothing\n",
+			`handbook.yaml:8: detectors[0] "lag": catalog must name a detector of the catalogue: queue-lag, replication-lag, got "nothing"`,
 		},
 		{
 			"a parameter", "- name: lag\n  source: metrics\n  catalog: replication-lag\n  with:\n    job: mysql\n",

@@ -17,7 +17,7 @@
 // What waits for Loki is not held in memory: the journal has it. The queue is
 // the part of the journal after the mark, which says up to which entry Loki has
 // acknowledged; in memory is one batch of it (at most 500 entries, 512 KiB). The
-// queue is bounded: when more than Options.Queue entries wait, the mark moves
+// queue is bounded: when more than AuditOptions.Queue entries wait, the mark moves
 // over the oldest, which are dropped and counted. Entries that were archived
 // where this replica can't read them are dropped and counted too.
 //

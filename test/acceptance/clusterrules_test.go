@@ -1,6 +1,7 @@
 package acceptance
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -29,95 +30,119 @@ func queueRule(name string, above int) string {
 // they change without a reload, and a resource that is wrong changes nothing
 // and is itself paged.
 func TestClusterRules(t *testing.T) {
-	kube, exporter, b := servers.KubeAPI(t), servers.Exporter(t), newBox(t)
-	in := kube.RuleResources()
-	in.Define()
-	in.Allow()
-	in.Apply("default", "queues", nil, queueRule("QueueDeep", 100))
-	in.Apply("default", "others", nil, strings.ReplaceAll(queueRule("OtherDeep", 1000), "queue_depth", "other_depth"))
-	exporter.Set("queue_depth", 900, "queue", "webhooks")
-	exporter.Set("other_depth", 9000, "queue", "others")
-	metrics := servers.Prometheus(t, servers.PrometheusOptions{Scrape: map[string][]string{"psp": {exporter.Host()}}})
-	b.write("rules.yaml", fmt.Sprintf(`
+	s := newRuleStory(t)
+	s.b.eventually("the page of a rule in the cluster", s.b.paged("QueueDeep/webhooks", backendKey, "trigger"))
+	s.b.eventually("the page of the other", s.b.paged("OtherDeep/others", backendKey, "trigger"))
+	hash := s.b.status().Config.Hash
+	s.restarts()
+	s.refuses()
+	s.swaps()
+	s.loses()
+	if got := s.b.status().Config.Hash; got != hash {
+		t.Errorf("the configuration's hash must not follow the resources: %s, was %s", got, hash)
+	}
+	s.isCutOff()
+}
+
+// ruleStory is a cluster with two resources, both of whose alerts fire.
+type ruleStory struct {
+	t        *testing.T
+	b        *box
+	kube     *servers.KubeServer
+	in       *servers.RuleResources
+	exporter *servers.ExporterServer
+}
+
+func newRuleStory(t *testing.T) *ruleStory {
+	t.Helper()
+	s := &ruleStory{t: t, kube: servers.KubeAPI(t), exporter: servers.Exporter(t), b: newBox(t)}
+	s.in = s.kube.RuleResources()
+	s.in.Define()
+	s.in.Allow()
+	s.in.Apply("default", "queues", nil, queueRule("QueueDeep", 100))
+	s.in.Apply("default", "others", nil, strings.ReplaceAll(queueRule("OtherDeep", 1000), "queue_depth", "other_depth"))
+	s.exporter.Set("queue_depth", 900, "queue", "webhooks")
+	s.exporter.Set("other_depth", 9000, "queue", "others")
+	metrics := servers.Prometheus(t, servers.PrometheusOptions{Scrape: map[string][]string{"psp": {s.exporter.Host()}}})
+	s.b.write("rules.yaml", fmt.Sprintf(`
 sources:
   metrics: {kind: prometheus, url: %q}
   cluster: {kind: kubernetes, kubeconfig: %q}
 rule_files:
   - {source: metrics, cluster: cluster, subject: "{{alertname}}/{{queue}}", owner: backend, unknown_after: 5s}
-`, metrics.URL, kube.Kubeconfig(servers.Daemon)))
-	b.start()
-	b.eventually("the page of a rule in the cluster", b.paged("QueueDeep/webhooks", backendKey, "trigger"))
-	b.eventually("the page of the other", b.paged("OtherDeep/others", backendKey, "trigger"))
-	hash := b.status().Config.Hash
+`, metrics.URL, s.kube.Kubeconfig(servers.Daemon)))
+	s.b.start()
+	return s
+}
 
-	// After a restart they are the same incidents.
-	b.kill()
-	b.start()
-	same := func(more string) func() error {
-		return func() error {
-			for _, open := range []string{"QueueDeep/webhooks", "OtherDeep/others"} {
-				if err := b.paged(open, backendKey, "trigger")(); err != nil {
-					return fmt.Errorf("%s: %w", more, err)
-				}
-			}
-			return nil
-		}
+// same says whether both alerts are paged once, and open.
+func (s *ruleStory) same() error {
+	if err := s.b.paged("QueueDeep/webhooks", backendKey, "trigger")(); err != nil {
+		return err
 	}
-	b.eventually("the rules to be in force again", b.ruled(2, 0))
-	b.steadily(3*time.Second, "the restart changes nothing", same("restarted"))
+	return s.b.paged("OtherDeep/others", backendKey, "trigger")()
+}
 
-	// What is wrong changes nothing, and is paged as an Unknown of the source.
-	in.Apply("default", "queues", nil, strings.Replace(queueRule("QueueDeep", 100), "queue_depth > 100", "queue_depth >", 1))
-	b.eventually("the refusal", b.logged("a PrometheusRule is refused", "default/queues", "QueueDeep"))
-	b.eventually("its metric", b.ruled(2, 1))
-	b.eventually("its page", b.paged("source/cluster", devopsKey, "trigger"))
-	b.steadily(2*time.Second, "the old rule goes on", same("refused"))
+// restarts: after a restart they are the same incidents.
+func (s *ruleStory) restarts() {
+	s.b.kill()
+	s.b.start()
+	s.b.eventually("the rules to be in force again", s.b.ruled(2, 0))
+	s.b.steadily(3*time.Second, "the restart changes nothing", s.same)
+}
 
-	// A right one is swapped in; the other resource notices nothing.
-	in.Apply("default", "queues", nil, queueRule("QueueDeep", 5000))
-	b.eventually("the source's page to be resolved", b.paged("source/cluster", devopsKey, "trigger", "resolve"))
-	b.eventually("the alert to end, since it is below the new bound", b.paged("QueueDeep/webhooks", backendKey, "trigger", "resolve"))
-	exporter.Set("queue_depth", 9000, "queue", "webhooks")
-	b.eventually("the new bound to be watched", func() error {
-		if n := len(b.pages("QueueDeep/webhooks")); n != 2 {
-			return fmt.Errorf("pages: got %d, want 2", n)
-		}
-		return nil
-	})
-	if err := b.paged("OtherDeep/others", backendKey, "trigger")(); err != nil {
-		t.Error(err)
+// refuses: what is wrong changes nothing, and is paged as an Unknown of the
+// source.
+func (s *ruleStory) refuses() {
+	s.in.Apply("default", "queues", nil, strings.Replace(queueRule("QueueDeep", 100), "queue_depth > 100", "queue_depth >", 1))
+	s.b.eventually("the refusal", s.b.logged("a PrometheusRule is refused", "default/queues", "QueueDeep"))
+	s.b.eventually("its metric", s.b.ruled(2, 1))
+	s.b.eventually("its page", s.b.paged("source/cluster", devopsKey, "trigger"))
+	s.b.steadily(2*time.Second, "the old rule goes on", s.same)
+}
+
+// swaps: a right one is put in force; the other resource notices nothing.
+func (s *ruleStory) swaps() {
+	s.in.Apply("default", "queues", nil, queueRule("QueueDeep", 5000))
+	s.b.eventually("the source's page to be resolved", s.b.paged("source/cluster", devopsKey, "trigger", "resolve"))
+	s.b.eventually("the alert to end, since it is below the new bound", s.b.paged("QueueDeep/webhooks", backendKey, "trigger", "resolve"))
+	s.exporter.Set("queue_depth", 9000, "queue", "webhooks")
+	s.b.eventually("the new bound to be watched", s.b.pagedTimes("QueueDeep/webhooks", 2))
+	if err := s.b.paged("OtherDeep/others", backendKey, "trigger")(); err != nil {
+		s.t.Error(err)
 	}
+}
 
-	// A resource that is gone ends its detectors. Their incident ends as
-	// expired: it is not said that all is well.
-	id := b.incidentOf("OtherDeep")
-	in.Delete("default", "others")
-	b.eventually("the incident of the resource that is gone to end", func() error {
-		for _, inc := range b.status().Incidents {
+// loses: a resource that is gone ends its detectors. Their incident ends as
+// expired: it is not said that all is well.
+func (s *ruleStory) loses() {
+	id := s.b.incidentOf("OtherDeep")
+	s.in.Delete("default", "others")
+	s.b.eventually("the incident of the resource that is gone to end", func() error {
+		for _, inc := range s.b.status().Incidents {
 			if string(inc.ID) == id {
-				return fmt.Errorf("it is open")
+				return errors.New("it is open")
 			}
 		}
 		return nil
 	})
-	if said := b.must("explain", id); !strings.Contains(said, "expired") || !strings.Contains(said, "no longer has") {
-		t.Errorf("explain must tell why it ended:\n%s", said)
+	if said := s.b.must("explain", id); !strings.Contains(said, "expired") || !strings.Contains(said, "no longer has") {
+		s.t.Errorf("explain must tell why it ended:\n%s", said)
 	}
-	if got := b.status().Config.Hash; got != hash {
-		t.Errorf("the configuration's hash must not follow the resources: %s, was %s", got, hash)
-	}
+}
 
-	// The API server hangs: the rules go on, and it is told.
-	kube.Pause()
-	b.eventually("the source's next page", b.pagedTimes("source/cluster", 2))
-	exporter.Set("queue_depth", 1, "queue", "webhooks")
-	b.eventually("the rules to be watched all the same", func() error {
-		if found := b.pages("QueueDeep/webhooks"); len(found[1].Events) != 2 || found[1].Events[1].Action != "resolve" {
-			return fmt.Errorf("got %+v", found[1].Events)
+// isCutOff: the API server hangs; the rules go on, and it is told.
+func (s *ruleStory) isCutOff() {
+	s.kube.Pause()
+	defer s.kube.Resume()
+	s.b.eventually("the source's next page", s.b.pagedTimes("source/cluster", 2))
+	s.exporter.Set("queue_depth", 1, "queue", "webhooks")
+	s.b.eventually("the rules to be watched all the same", func() error {
+		if found := s.b.pages("QueueDeep/webhooks"); len(found) != 2 || len(found[1].Events) != 2 || found[1].Events[1].Action != "resolve" {
+			return fmt.Errorf("got %+v", found)
 		}
 		return nil
 	})
-	kube.Resume()
 }
 
 // ruled says whether the metrics tell of so many rules in force and resources

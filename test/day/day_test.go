@@ -3,7 +3,6 @@ package day
 import (
 	"container/heap"
 	"context"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -86,7 +85,7 @@ func detector(t *testing.T, s *server, name, query, above string) poll.Detector 
 // play runs the poller's own schedule beside the scrapes.
 func (d *day) play(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	p := poll.New(poll.Options{Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Registerer: prometheus.NewRegistry(), Emit: d.emit})
+	p := poll.New(poll.Options{Now: time.Now, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Emit: d.emit})
 	d.began = time.Now()
 	events := &events{}
 	for _, s := range d.servers {

@@ -1,4 +1,4 @@
-// Package servers runs real servers for tests: Prometheus, Alertmanager, a
+// Package servers runs real servers for tests: Prometheus, Alertmanager, Loki, a
 // Kubernetes API server, and PostgreSQL, Redis and RabbitMQ with their exporters
 // as child processes, and an exporter in process whose gauges a test sets.
 //
