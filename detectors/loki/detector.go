@@ -6,24 +6,27 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/detectors/burnrate"
 	"github.com/signalbox/signalbox/detectors/threshold"
 	"github.com/signalbox/signalbox/internal/kind"
 	"github.com/signalbox/signalbox/internal/track"
 )
 
 // DetectorSettings are the keys of a detector on a source of this kind, beyond
-// those that every detector has. Exactly one of Query and Logs is given.
+// those that every detector has. Exactly one of Query, SLO and Logs is given.
 type DetectorSettings struct {
 	// LogQL that gives the value, one incident a series, without a comparison at its end.
 	Query string `yaml:"query,omitempty" json:"query,omitempty"`
+	// How fast an error budget burns, one incident a series; LogQL counts the lines over $window.
+	SLO *burnrate.Settings `yaml:"slo,omitempty" json:"slo,omitempty"`
 	// Lines of a log, and the ids in them.
 	Logs *Logs `yaml:"logs,omitempty" json:"logs,omitempty"`
 	// LogQL that has a value other than 0 when the log is written: it proves that no lines are a sign of health.
 	Presence string `yaml:"presence,omitempty" json:"presence,omitempty"`
 	// The unit of the query's value: s, B, or absent for a plain number.
 	ValueUnit signalbox.Unit `yaml:"unit,omitempty" json:"unit,omitempty" jsonschema:"enum=s,enum=B"`
-	// When it is ill, and for how long before an incident opens; with logs how many ids, or lines, within the window are too many.
-	Breach threshold.Side `yaml:"breach" json:"breach" jsonschema:"required"`
+	// When it is ill, and for how long before an incident opens; with logs how many ids, or lines, within the window are too many; with slo only for.
+	Breach threshold.Side `yaml:"breach,omitempty" json:"breach,omitzero"`
 	// When it is well again, and for how long; absent: when it is not beyond the breach threshold.
 	Clear threshold.Side `yaml:"clear,omitempty" json:"clear,omitzero"`
 	// An incident stays open for so long after the last breach; with logs at least 1m.
@@ -44,12 +47,18 @@ func (d *DetectorSettings) Fresh(interval time.Duration) time.Duration {
 
 // Validate reports every rule that the settings break.
 func (d *DetectorSettings) Validate(fail kind.Fail) {
-	threshold.Validate(fail, d.ValueUnit, d.Breach, d.Clear)
+	if d.SLO == nil {
+		threshold.Validate(fail, d.ValueUnit, d.Breach, d.Clear)
+	}
 	switch {
 	case d.Query != "" && d.Logs != nil:
 		fail("query", "must not be given beside logs", nil)
+	case d.SLO != nil && (d.Query != "" || d.Logs != nil):
+		fail("slo", "must not be given beside query or logs", nil)
+	case d.SLO != nil:
+		d.validateSLO(fail)
 	case d.Query == "" && d.Logs == nil:
-		fail("query", "must be LogQL that gives the value; or say logs", nil)
+		fail("query", "must be LogQL that gives the value; or say slo or logs", nil)
 	case d.Logs != nil:
 		d.Logs.validate(fail)
 		d.validateStream(fail)
@@ -125,7 +134,10 @@ func (d *DetectorSettings) Build(c kind.Common, opened any) (signalbox.Detector,
 			return nil, timing, fmt.Errorf("detector %s: presence %w", c.Name, err)
 		}
 	}
-	if d.Logs == nil {
+	switch {
+	case d.SLO != nil:
+		return newBurnDetector(base, d.SLO), timing, nil
+	case d.Logs == nil:
 		s, err := parseValue(d.Query)
 		if err != nil {
 			return nil, timing, fmt.Errorf("detector %s: query %w", c.Name, err)
