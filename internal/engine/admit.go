@@ -129,6 +129,9 @@ const maxItems = journal.MaxReading / 2
 // become more, also where the series was well in between and its detector lists
 // anew.
 func withItems(old, found []string) []string {
+	if len(found) == 0 {
+		return old
+	}
 	known, size := make(map[string]bool, len(old)), 0
 	for _, it := range old {
 		known[it] = true
