@@ -32,12 +32,22 @@ func (h *house) names() (names []string) {
 	return names
 }
 
+// feeds are those that run.
+func (h *house) feeds() (list []*ruleFeed) {
+	h.d.swapping.Lock()
+	defer h.d.swapping.Unlock()
+	for _, f := range h.d.feeds {
+		list = append(list, f)
+	}
+	return list
+}
+
 // say puts resources into a feed, as if they were read; "" is one that is
 // refused from the start.
 func (h *house) say(resources map[string]string) {
 	h.t.Helper()
-	h.d.swapping.Lock()
-	for _, f := range h.d.feeds {
+	feeds := h.feeds()
+	for _, f := range feeds {
 		f.mu.Lock()
 		f.resources = map[string]*ruleResource{}
 		for key, text := range resources {
@@ -56,8 +66,6 @@ func (h *house) say(resources map[string]string) {
 		}
 		f.mu.Unlock()
 	}
-	feeds := h.d.feeds
-	h.d.swapping.Unlock()
 	for _, f := range feeds {
 		if err := h.d.swapRules(h.t.Context(), f, true); err != nil {
 			h.t.Fatal(err)
@@ -80,8 +88,8 @@ func TestClusterRulesBesideTheConfiguration(t *testing.T) {
 	h.write("detectors.yaml", "detectors: [{name: up, source: metrics, query: up, breach: {below: 1}, subject: x}]\n")
 	h.open()
 	own := []string{"prometheusrules/cluster", "prometheusrules/cluster#2", "up"}
-	if got := h.names(); !slices.Equal(got, own) || len(h.d.feeds) != 1 || !h.d.current().set.MayCome("cluster/core/x/g/P") {
-		t.Fatalf("got %q, %d feeds", got, len(h.d.feeds))
+	if got := h.names(); !slices.Equal(got, own) || len(h.feeds()) != 1 || !h.d.current().set.MayCome("cluster/core/x/g/P") {
+		t.Fatalf("got %q, %d feeds", got, len(h.feeds()))
 	}
 	up := h.d.current().polled[0].Detector
 	hash := h.d.current().config.Hash
@@ -117,10 +125,11 @@ func TestClusterRulesAreBounded(t *testing.T) {
 	h := newHouse(t, inCluster)
 	h.write("secrets/kubeconfig", nobodysKubeconfig)
 	h.open()
-	many := "groups:\n  - name: g\n    rules:\n" + strings.Repeat("      - {alert: P, expr: vector(1) > 2, labels: {severity: page}}\n", 1)
-	h.say(map[string]string{"core/a": many})
+	one := "groups:\n  - name: g\n    rules:\n      - {alert: P, expr: vector(1) > 2, labels: {severity: page}}\n"
+	h.say(map[string]string{"core/a": one})
+	feeds := h.feeds()
 	h.d.swapping.Lock()
-	for _, f := range h.d.feeds {
+	for _, f := range feeds {
 		f.mu.Lock()
 		r := f.resources["core/a"]
 		f.resources["core/b"] = &ruleResource{inForce: true, rules: slices.Repeat(r.rules, config.MaxRules)}
@@ -131,7 +140,7 @@ func TestClusterRulesAreBounded(t *testing.T) {
 	if err != nil || rt.set.Detectors["cluster/core/a/g/P"].Source == "" || len(rt.polled) > 10 || !rt.set.MayCome("cluster/core/b/g/P") {
 		t.Errorf("got %d detectors, %v", len(rt.polled), err)
 	}
-	for _, f := range h.d.feeds {
+	for _, f := range feeds {
 		if why := f.resources["core/b"].fault(); !strings.Contains(why, "more than 10000 rules") {
 			t.Errorf("got %q", why)
 		}

@@ -27,6 +27,7 @@ const evaluation = time.Minute // of groups that name no interval
 // The same hour, through Prometheus' own rule groups and through the daemon's
 // poller: no alert of any rule may change its state at another moment.
 func TestHourInVirtualTime(t *testing.T) {
+	t.Parallel()
 	h := newHour(t, 20260115, Files(t), nil)
 	synctest.Test(t, func(t *testing.T) { h.run(t) })
 	h.compare(t)
@@ -35,6 +36,7 @@ func TestHourInVirtualTime(t *testing.T) {
 // The comparison sees each way in which the daemon could evaluate a rule
 // otherwise than Prometheus.
 func TestDifferencesAreSeen(t *testing.T) {
+	t.Parallel()
 	files := slices.DeleteFunc(Files(t), func(f string) bool {
 		name := strings.TrimSuffix(filepath.Base(f), ".yaml")
 		return name != "redis-clients" && name != "node-up" && name != "postgres-up"
