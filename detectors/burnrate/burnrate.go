@@ -10,7 +10,7 @@
 // A burn rate of 1 spends the error budget in exactly the time that the
 // objective is for; 14.4 over an hour spends 2 % of a 30 days' budget. A pair is
 // ill when both its windows burn faster than its bound: the long one shows that
-// it matters, the short one that it goes on. One window that is known not to
-// proves the pair well, so the loss of one window hides no breach that others
-// prove, and proves no health.
+// it matters, the short one that it goes on. It is well when the short one is
+// known and one of the two does not, so the loss of one window hides no breach
+// that another pair proves, and proves no health.
 package burnrate

@@ -50,6 +50,7 @@ func TestJudgePairs(t *testing.T) {
 		"the long one is lost, breach by the other pair":      {lost, 30, 7, 8, signalbox.Breached, 6 * time.Hour, 7},
 		"the long one is lost, and its short one proves well": {lost, 1, 1, 1, signalbox.Clear, 0, 0},
 		"the long one is lost, and its short one burns":       {lost, 30, 1, 1, signalbox.Unknown, 0, 0},
+		"the short one is lost, and the long one is well":     {1, lost, 1, 1, signalbox.Unknown, 0, 0},
 		"everything is lost":                                  {lost, lost, lost, lost, signalbox.Unknown, 0, 0},
 		"not a number":                                        {math.NaN(), 30, 1, 1, signalbox.Unknown, 0, 0},
 	} {

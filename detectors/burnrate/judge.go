@@ -50,7 +50,9 @@ type Judgement struct {
 }
 
 // Judge is Breached when in any pair both windows burn faster than its bound,
-// Clear when in each pair one is known not to, and else Unknown. rate tells the
+// Clear when in each pair the short one is known, and one of the two does not,
+// and else Unknown: a long window alone is as well as it was before the data
+// stopped. rate tells the
 // rate over a window. There is at least one pair. Of several that are breached
 // the first tells, of several that are well the one nearest to its bound.
 func Judge(pairs []Pair, rate func(window time.Duration) Rate) Judgement {
@@ -89,7 +91,7 @@ func rank(c signalbox.Condition) int {
 
 func look(p Pair, rate func(time.Duration) Rate) Judgement {
 	out := Judgement{Pair: p}
-	known, beyond := 0, 0
+	known, beyond, recent := 0, 0, false
 	for _, w := range []time.Duration{p.Long, p.Short} {
 		r := rate(w)
 		if why := r.unknown(); why != "" {
@@ -99,6 +101,7 @@ func look(p Pair, rate func(time.Duration) Rate) Judgement {
 			continue
 		}
 		known++
+		recent = w == p.Short
 		if r.Burn > p.Burn {
 			beyond++
 		}
@@ -110,7 +113,7 @@ func look(p Pair, rate func(time.Duration) Rate) Judgement {
 		}
 	}
 	switch {
-	case known > beyond:
+	case known > beyond && recent:
 		out.Condition, out.Why = signalbox.Clear, ""
 	case known == 2:
 		out.Condition, out.Window = signalbox.Breached, p.Long

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/detectors/burnrate"
 	"github.com/signalbox/signalbox/detectors/threshold"
 	"github.com/signalbox/signalbox/internal/kind"
 	"github.com/signalbox/signalbox/internal/track"
@@ -44,23 +45,11 @@ type SLO struct {
 	// The target, in place of the SLO's own: 99.9%
 	Target kind.Quantity `yaml:"target,omitempty" json:"target,omitzero"`
 	// Pairs of windows; absent: 14.4 over 1h and 5m, and 6 over 6h and 30m.
-	Windows []Pair `yaml:"windows,omitempty" json:"windows,omitempty"`
+	Windows []burnrate.Window `yaml:"windows,omitempty" json:"windows,omitempty"`
 	// What must be left of the error budget.
 	BudgetLeft *BudgetLeft `yaml:"budget_left,omitempty" json:"budget_left,omitempty"`
 	// The states that are ill, as Datadog has them: breached, warning.
 	State []string `yaml:"state,omitempty" json:"state,omitempty"`
-}
-
-// Pair is a long and a short window over which the error budget must burn
-// faster than Burn, both, for a breach: the long one tells that it matters, the
-// short one that it still goes on.
-type Pair struct {
-	// The long window: 1h
-	Long kind.Duration `yaml:"long" json:"long" jsonschema:"required"`
-	// The short window: 5m
-	Short kind.Duration `yaml:"short" json:"short" jsonschema:"required"`
-	// How many times faster than the SLO allows: 14.4
-	Burn kind.Quantity `yaml:"burn" json:"burn" jsonschema:"required"`
 }
 
 // BudgetLeft is a bound on what is left of an error budget.
@@ -96,16 +85,6 @@ type Logs struct {
 }
 
 func newDetectorSettings() *DetectorSettings { return &DetectorSettings{} }
-
-// defaultPairs are those for which the SRE workbook says to page.
-// See https://sre.google/workbook/alerting-on-slos/.
-func defaultPairs() []Pair {
-	burn := func(v float64, text string) kind.Quantity { return kind.Quantity{Value: v, Text: text} }
-	return []Pair{
-		{Long: kind.Duration(time.Hour), Short: kind.Duration(5 * time.Minute), Burn: burn(14.4, "14.4")},
-		{Long: kind.Duration(6 * time.Hour), Short: kind.Duration(30 * time.Minute), Burn: burn(6, "6")},
-	}
-}
 
 // Unit is the unit of the detector's value: a plain number, always.
 func (d *DetectorSettings) Unit() signalbox.Unit { return signalbox.Number }
@@ -170,18 +149,12 @@ func (d *DetectorSettings) buildSLO(det *detector) {
 		det.judge = budgetJudge{limits: threshold.Limits{Breach: side.Bound(), Clear: d.Clear.Bound()}}
 		det.ask(base)
 	default:
-		pairs := s.Windows
-		if len(pairs) == 0 {
-			pairs = defaultPairs()
-		}
-		judge := burnJudge{}
-		for _, p := range pairs {
-			long, short := base, base
-			long.window, short.window = p.Long.Std(), p.Short.Std()
-			judge.pairs = append(judge.pairs, pair{
-				long: det.ask(long), short: det.ask(short), burn: p.Burn.Value,
-				longWindow: p.Long.Std(), shortWindow: p.Short.Std(),
-			})
+		windows := burnrate.Settings{Windows: s.Windows}
+		judge := burnJudge{pairs: windows.Pairs(), places: map[time.Duration]int{}}
+		for _, w := range windows.Spans() {
+			q := base
+			q.window = w
+			judge.places[w] = det.ask(q)
 		}
 		det.judge = judge
 	}

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/detectors/burnrate"
 	"github.com/signalbox/signalbox/detectors/threshold"
-	"github.com/signalbox/signalbox/internal/kind"
 )
 
 // begin begins the reading of an SLO, whose labels any sample of it has.
@@ -25,105 +25,29 @@ func (r *round) slo(out signalbox.Reading) []signalbox.Reading {
 	return append(r.others(map[string]bool{out.Series: true}, "the detector watches another SLO now"), out)
 }
 
-// pair is one pair of windows: the places of their answers, and the bound.
-type pair struct {
-	long, short             int
-	longWindow, shortWindow time.Duration
-	burn                    float64
-}
-
-// burnJudge is Breached when in any pair both windows burn faster than its
-// bound, and Clear when in each pair the short window is known, and one of the
-// two does not. So the loss of one window hides no breach that another pair
-// proves; and a long window alone, which is as well as it was before the data
-// stopped, proves no health.
-type burnJudge struct{ pairs []pair }
-
-// looked is what is known of one pair.
-type looked struct {
-	pair
-	condition signalbox.Condition
-	value     float64       // the burn rate that decides: the lesser of those known
-	window    time.Duration // over which it was measured
-	sample    signalbox.Sample
-	why       string // why it is Unknown
-}
-
-func (p pair) look(r *round) looked {
-	out := looked{pair: p, value: math.Inf(1)}
-	known, beyond, recent := 0, 0, false
-	for _, w := range []struct {
-		place  int
-		window time.Duration
-	}{{p.long, p.longWindow}, {p.short, p.shortWindow}} {
-		s, why := r.only(w.place)
-		switch {
-		case why != "":
-			out.why = fmt.Sprintf("over %s: %s", kind.Duration(w.window), why)
-			continue
-		case math.IsNaN(s.Value) || math.IsInf(s.Value, 0):
-			out.why = fmt.Sprintf("over %s: the burn rate is not a number", kind.Duration(w.window))
-			continue
-		}
-		known++
-		recent = w.place == p.short
-		if s.Value > p.burn {
-			beyond++
-		}
-		if s.Value < out.value {
-			out.value, out.window, out.sample = s.Value, w.window, s
-		}
-	}
-	switch {
-	case known > beyond && recent:
-		out.condition = signalbox.Clear
-	case known == 2:
-		out.condition, out.window = signalbox.Breached, p.longWindow
-	}
-	return out
+// burnJudge judges the burn rates over pairs of windows.
+type burnJudge struct {
+	pairs  []burnrate.Pair
+	places map[time.Duration]int // of the answer over a window
 }
 
 func (j burnJudge) judge(r *round) []signalbox.Reading {
-	pairs := make([]looked, len(j.pairs))
-	for i, p := range j.pairs {
-		pairs[i] = p.look(r)
-	}
-	// The worst decides: any Breached, then any Unknown, then the nearest to its bound.
-	worst := slices.MaxFunc(pairs, func(a, b looked) int {
-		if a.condition != b.condition {
-			return rank(a.condition) - rank(b.condition)
-		}
-		if d := a.value/a.burn - b.value/b.burn; d < 0 {
-			return -1
-		} else if d > 0 {
-			return 1
-		}
-		return 0
+	samples := map[time.Duration]signalbox.Sample{}
+	said := burnrate.Judge(j.pairs, func(window time.Duration) burnrate.Rate {
+		s, why := r.only(j.places[window])
+		samples[window] = s
+		return burnrate.Rate{Burn: s.Value, At: s.At, Why: why}
 	})
-	if worst.condition == signalbox.Unknown {
-		return r.nothing(worst.why)
+	if said.Condition == signalbox.Unknown {
+		return r.nothing(said.Why)
 	}
-	out, ok := r.begin(worst.sample)
-	out.Threshold = fmt.Sprintf("burn above %s over %s and %s", number(worst.burn), kind.Duration(worst.longWindow), kind.Duration(worst.shortWindow))
+	out, ok := r.begin(samples[said.Window])
+	out.Threshold = said.Pair.String()
 	if ok {
-		out.Condition, out.Value, out.HasValue, out.Window = worst.condition, signalbox.Float(worst.value), true, worst.window
-		verb := "at most"
-		if out.Condition == signalbox.Breached {
-			verb = "above"
-		}
-		out.Summary = fmt.Sprintf("%s: the error budget burns %s times as fast as it may, %s %s", out.Subject, number(worst.value), verb, number(worst.burn))
+		out.Condition, out.Value, out.HasValue, out.Window = said.Condition, signalbox.Float(said.Burn), true, said.Window
+		out.Summary = out.Subject + ": " + said.Summary()
 	}
 	return r.slo(out)
-}
-
-func rank(c signalbox.Condition) int {
-	switch c {
-	case signalbox.Breached:
-		return 2
-	case signalbox.Unknown:
-		return 1
-	}
-	return 0
 }
 
 func number(v float64) string { return strconv.FormatFloat(v, 'g', 4, 64) }

@@ -58,13 +58,16 @@ func (l *limiter) enter(ctx context.Context) error {
 	for {
 		l.mu.Lock()
 		now := l.now()
-		wait, changed := l.admit(now), l.changed
+		wait, changed, refused := l.admit(now), l.changed, ""
+		if l.strikes > 0 {
+			refused = " after HTTP 429"
+		}
 		l.mu.Unlock()
 		if wait == 0 {
 			return nil
 		}
 		if deadline, ok := ctx.Deadline(); ok && wait < forChange && now.Add(wait).After(deadline) {
-			return &signalbox.RetryAfter{After: wait, Err: fmt.Errorf("not asked: the rate limit of %s allows the next request in %s", l.endpoint, wait.Round(100*time.Millisecond))}
+			return &signalbox.RetryAfter{After: wait, Err: fmt.Errorf("not asked%s: the rate limit of %s allows the next request in %s", refused, l.endpoint, wait.Round(100*time.Millisecond))}
 		}
 		if err := pause(ctx, wait, changed); err != nil {
 			return err

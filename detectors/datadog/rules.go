@@ -8,6 +8,7 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/detectors/burnrate"
 	"github.com/signalbox/signalbox/detectors/threshold"
 	"github.com/signalbox/signalbox/internal/kind"
 )
@@ -93,7 +94,7 @@ func (d *DetectorSettings) validateSLO(fail kind.Fail) {
 	default:
 		d.noThresholds(fail, "slo.windows", true)
 		for i, p := range s.Windows {
-			p.validate(fail, fmt.Sprintf("slo.windows[%d]", i))
+			validateWindows(fail, fmt.Sprintf("slo.windows[%d]", i), p)
 		}
 	}
 }
@@ -108,15 +109,15 @@ func budgetPlace(fail kind.Fail) kind.Fail {
 	}
 }
 
-func (p Pair) validate(fail kind.Fail, path string) {
+func validateWindows(fail kind.Fail, path string, p burnrate.Window) {
 	switch {
 	case p.Short.Std() < leastRange || p.Long.Std() > maxWindow:
 		fail(path, "must have windows from 1m to 90d", p.Long.String()+" and "+p.Short.String())
 	case p.Short >= p.Long:
 		fail(path+".short", "must be shorter than long ("+p.Long.String()+")", p.Short)
 	}
-	if p.Burn.Unit != signalbox.Number || p.Burn.Value <= 0 {
-		fail(path+".burn", "must be a plain number greater than 0", p.Burn.Text)
+	if !(p.Burn > 0) || math.IsInf(p.Burn, 0) {
+		fail(path+".burn", "must be a plain number greater than 0", p.Burn)
 	}
 }
 
