@@ -259,7 +259,7 @@ func (d deriver) call(c *parser.Call) (parser.Expr, nature, error) {
 	var fresh parser.Expr
 	for _, arg := range c.Args {
 		var err error
-		n := constant
+		var n nature
 		switch a := bare(arg).(type) {
 		case *parser.MatrixSelector:
 			n = measured

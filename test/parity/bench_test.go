@@ -3,7 +3,6 @@ package parity
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"syscall"
 	"testing"
@@ -45,7 +44,7 @@ func BenchmarkRules(b *testing.B) {
 	for _, d := range polled {
 		names = append(names, d.Name)
 	}
-	p := poll.New(poll.Options{Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Registerer: registry.NewRegistry(), Emit: func(poll.Round) {}})
+	p := poll.New(poll.Options{Now: time.Now, Log: slog.New(slog.DiscardHandler), Registerer: registry.NewRegistry(), Emit: func(poll.Round) {}})
 	p.Set(polled)
 	servers.Await(b, servers.Patience, "all targets to be scraped", func(ctx context.Context) error {
 		a := source.Ask(ctx, []signalbox.Question{{Source: Source, Query: "count(up)"}}, time.Now())[0]

@@ -3,7 +3,6 @@ package parity
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -94,7 +93,7 @@ func newHour(t *testing.T, seed uint64, files []string, mutate func(*rules.Rule)
 		texts: [2]map[said]string{{}, {}},
 	}
 	manager := promrules.NewManager(&promrules.ManagerOptions{
-		Context: t.Context(), Appendable: h.engine.Storage, Queryable: h.engine.Storage, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Context: t.Context(), Appendable: h.engine.Storage, Queryable: h.engine.Storage, Logger: slog.New(slog.DiscardHandler),
 		QueryFunc: promrules.EngineQueryFunc(h.engine.PromQL, h.engine.Storage), NotifyFunc: func(context.Context, string, ...*promrules.Alert) {},
 	})
 	var errs []error
@@ -120,7 +119,7 @@ func newHour(t *testing.T, seed uint64, files []string, mutate func(*rules.Rule)
 func (h *hour) run(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	p := poll.New(poll.Options{
-		Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Registerer: prometheus.NewRegistry(), Emit: h.emit,
+		Now: time.Now, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(), Emit: h.emit,
 	})
 	began := time.Now()
 	p.Set(h.polled)

@@ -3,7 +3,6 @@ package parity
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -88,7 +87,7 @@ func runBeside(t *testing.T, b *beside) {
 	b.connect(t, server.URL)
 	polled := b.polled(t)
 	p := poll.New(poll.Options{
-		Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Registerer: registry.NewRegistry(), Emit: b.emit(polled),
+		Now: time.Now, Log: slog.New(slog.DiscardHandler), Registerer: registry.NewRegistry(), Emit: b.emit(polled),
 	})
 	p.Set(polled)
 	ctx, cancel := context.WithDeadline(t.Context(), began.Add(b.length))
