@@ -105,14 +105,14 @@ func (r *round) series(id string, s signalbox.Sample, links ...signalbox.Link) (
 	out.Links = append(slices.Clip(out.Links), links...)
 	out.Suppressed = s.Labels[mutedLabel]
 	if missing != "" {
-		return unknown(out, "the label "+missing+", which its subject is made of, is missing or empty"), false
+		return kind.Unknown(out, kind.MissingLabel(missing)), false
 	}
 	return out, true
 }
 
 // nothing is what is said when nothing can be said of any series.
 func (r *round) nothing(why string) []signalbox.Reading {
-	return append(r.others(nil, why), unknown(r.reading("", r.common.Name, nil), why))
+	return append(r.others(nil, why), kind.Unknown(r.reading("", r.common.Name, nil), why))
 }
 
 // others are the series that are known and not in there, all Unknown.
@@ -120,7 +120,7 @@ func (r *round) others(there map[string]bool, why string) []signalbox.Reading {
 	var readings []signalbox.Reading
 	for _, id := range slices.Sorted(maps.Keys(r.was)) {
 		if id != "" && !there[id] {
-			readings = append(readings, unknown(r.again(id), why))
+			readings = append(readings, kind.Unknown(r.again(id), why))
 		}
 	}
 	return readings
@@ -139,11 +139,6 @@ func (r *round) reading(series, subject string, labels map[string]string) signal
 		Detector: r.common.Name, Series: series, Subject: subject, Labels: labels, At: r.at,
 		Origin: r.origin, Confirmed: true, Owner: r.common.Owner, Links: r.common.Links,
 	}
-}
-
-func unknown(r signalbox.Reading, why string) signalbox.Reading {
-	r.Condition, r.HasValue, r.Reason, r.Summary = signalbox.Unknown, false, why, r.Subject+": unknown, "+why
-	return r
 }
 
 // labels keeps those that the configuration lists, or all, without those that

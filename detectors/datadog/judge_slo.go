@@ -11,6 +11,7 @@ import (
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/detectors/burnrate"
 	"github.com/signalbox/signalbox/detectors/threshold"
+	"github.com/signalbox/signalbox/internal/kind"
 )
 
 // begin begins the reading of an SLO, whose labels any sample of it has.
@@ -70,7 +71,7 @@ func (j budgetJudge) judge(r *round) []signalbox.Reading {
 	left := 1 - s.Value
 	condition, why := j.limits.Judge(left, r.was[out.Series].Condition)
 	if condition == signalbox.Unknown {
-		return r.slo(unknown(out, why))
+		return r.slo(kind.Unknown(out, why))
 	}
 	out.Condition, out.Value, out.HasValue = condition, signalbox.Float(left), true
 	out.Summary = fmt.Sprintf("%s: %s%% of the error budget of %s left, %s", out.Subject, number(left*100), s.Labels["timeframe"], why)
@@ -96,7 +97,7 @@ func (j stateJudge) judge(r *round) []signalbox.Reading {
 	case state == "ok" || state == "warning" || state == "breached":
 		out.Condition = signalbox.Clear
 	default:
-		return r.slo(unknown(out, "the state is neither ok, warning nor breached"))
+		return r.slo(kind.Unknown(out, "the state is neither ok, warning nor breached"))
 	}
 	if !math.IsNaN(s.Value) && s.Labels["slo_type"] != "monitor" { // of monitor SLOs Datadog's figure can't be trusted
 		out.Value, out.HasValue = signalbox.Float(s.Value), true

@@ -65,7 +65,7 @@ func (j monitorJudge) one(r *round, s signalbox.Sample, group string) signalbox.
 	case "OK":
 		out.Condition = signalbox.Clear
 	default: // No Data, Skipped, Unknown, Ignored, and what is new
-		return unknown(out, "the monitor's state is "+state)
+		return kind.Unknown(out, "the monitor's state is "+state)
 	}
 	out.Summary = out.Subject + ": the monitor's state is " + state
 	return out
@@ -169,11 +169,11 @@ func (j logsJudge) one(r *round, out signalbox.Reading, n float64, found map[str
 		if why == "" {
 			why = "presence finds no logs of it, so it writes none, or they don't arrive"
 		}
-		return unknown(out, why)
+		return kind.Unknown(out, why)
 	}
 	condition, why := j.limits.Judge(n, r.was[out.Series].Condition)
 	if condition == signalbox.Unknown {
-		return unknown(out, why)
+		return kind.Unknown(out, why)
 	}
 	out.Condition, out.Value, out.HasValue = condition, signalbox.Float(n), true
 	if n == 0 && condition == signalbox.Clear && len(out.Labels) > 0 && r.was[out.Series].Condition == signalbox.Clear {

@@ -131,7 +131,7 @@ func (d *detector) tell(runs []past, i int, last signalbox.Reading, read, at tim
 		out.Links = append(slices.Clone(out.Links), signalbox.Link{Text: "run " + r.labels["run_number"], Href: href})
 	}
 	if absent != "" {
-		return unknown(out, "the label "+absent+", which its subject is made of, is missing or empty")
+		return kind.Unknown(out, kind.MissingLabel(absent))
 	}
 	ended := r.labels["conclusion"] + " of run " + r.labels["run_number"] + " at " + r.labels["updated"]
 	switch {
@@ -142,7 +142,7 @@ func (d *detector) tell(runs []past, i int, last signalbox.Reading, read, at tim
 		row := inARow(runs[i:])
 		out.Condition, out.Value, out.Items = signalbox.Breached, signalbox.Float(len(row)), addTo(last.Items, row)
 	case d.maxAge > 0 && at.Sub(r.started) > d.maxAge:
-		return unknown(out, fmt.Sprintf("its last success began %s ago, and at most %s is fresh", at.Sub(r.started).Round(time.Second), d.maxAge))
+		return kind.Unknown(out, fmt.Sprintf("its last success began %s ago, and at most %s is fresh", at.Sub(r.started).Round(time.Second), d.maxAge))
 	default:
 		out.Condition = signalbox.Clear
 	}
@@ -210,11 +210,11 @@ func (d *detector) nothing(why string, was map[string]signalbox.Reading, at time
 	why = httpclient.Plain(why, 2*maxText)
 	whole := d.reading(d.common.Name, nil, at)
 	whole.Series = ""
-	readings := []signalbox.Reading{unknown(whole, why)}
+	readings := []signalbox.Reading{kind.Unknown(whole, why)}
 	if w, ok := was[d.series()]; ok {
 		r := d.reading(w.Subject, w.Labels, at)
 		r.SampleAt, r.Items = w.SampleAt, w.Items
-		readings = append(readings, unknown(r, why))
+		readings = append(readings, kind.Unknown(r, why))
 	}
 	return append(readings, d.others(was, at)...)
 }
@@ -228,7 +228,7 @@ func (d *detector) others(was map[string]signalbox.Reading, at time.Time) []sign
 		}
 		r := d.reading(was[id].Subject, was[id].Labels, at)
 		r.Series, r.SampleAt = id, was[id].SampleAt
-		out = append(out, unknown(r, "the detector no longer watches it"))
+		out = append(out, kind.Unknown(r, "the detector no longer watches it"))
 	}
 	return out
 }
@@ -239,9 +239,4 @@ func (d *detector) reading(subject string, labels map[string]string, at time.Tim
 		Threshold: "conclusion " + strings.Join(d.breach, " or "), At: at,
 		Origin: d.origin, Confirmed: true, Owner: d.common.Owner, Links: d.common.Links,
 	}
-}
-
-func unknown(r signalbox.Reading, why string) signalbox.Reading {
-	r.Condition, r.Reason, r.HasValue, r.Value, r.Summary = signalbox.Unknown, why, false, 0, r.Subject+": unknown, "+why
-	return r
 }

@@ -1,15 +1,11 @@
 package grafana
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
-
-	prommodel "github.com/prometheus/common/model"
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/detectors/threshold"
@@ -64,7 +60,7 @@ func (r *round) all(values []signalbox.Sample) []signalbox.Reading {
 	readings := make([]signalbox.Reading, 0, len(values)+len(r.was))
 	there := make(map[string]bool, len(values))
 	for _, v := range values {
-		if id := seriesID(v.Labels); !there[id] {
+		if id := kind.SeriesID(v.Labels); !there[id] {
 			there[id] = true
 			readings = append(readings, r.series(id, v))
 		}
@@ -80,14 +76,14 @@ func (r *round) all(values []signalbox.Sample) []signalbox.Reading {
 // series judges one series of the panel.
 func (r *round) series(id string, v signalbox.Sample) signalbox.Reading {
 	subject, missing := r.common.Subject.Expand(v.Labels)
-	out := r.reading(id, subject, r.labels(v.Labels))
+	out := r.reading(id, subject, r.common.Kept(v.Labels))
 	why := v.Text
 	if why == "" {
 		out.SampleAt = v.At
 		why = r.stale(v.At)
 	}
 	if missing != "" {
-		why = "the label " + missing + ", which its subject is made of, is missing or empty"
+		why = kind.MissingLabel(missing)
 	}
 	if why != "" {
 		return r.unknown(out, why)
@@ -154,30 +150,4 @@ func (r *round) unknown(out signalbox.Reading, why string) signalbox.Reading {
 	out.Condition, out.Reason = signalbox.Unknown, why
 	out.Summary = r.changed(out.Subject + ": unknown, " + why)
 	return out
-}
-
-// labels keeps those that the configuration lists; all, where it lists none.
-func (d *panelDetector) labels(all map[string]string) map[string]string {
-	if len(d.common.Labels) == 0 {
-		kept := maps.Clone(all)
-		delete(kept, prommodel.MetricNameLabel)
-		return kept
-	}
-	kept := make(map[string]string, len(d.common.Labels))
-	for _, n := range d.common.Labels {
-		if v, ok := all[n]; ok {
-			kept[n] = v
-		}
-	}
-	return kept
-}
-
-// seriesID is a stable hash of all labels, so that two series that share a
-// subject, or the labels that are kept, stay two.
-func seriesID(labels map[string]string) string {
-	h := sha256.New()
-	for _, n := range slices.Sorted(maps.Keys(labels)) {
-		fmt.Fprintf(h, "%d:%s%d:%s", len(n), n, len(labels[n]), labels[n])
-	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
 }

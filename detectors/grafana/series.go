@@ -8,6 +8,7 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/kind"
 )
 
 // collector gathers one sample of each series over frames.
@@ -42,7 +43,7 @@ func (c *collector) column(f *frame, at, i int, names []int, several bool) error
 	}
 	var found []*points
 	byID := map[string]*points{}
-	own := &points{id: seriesID(labels), labels: labels}
+	own := &points{id: kind.SeriesID(labels), labels: labels}
 	for row, raw := range f.Data.Values[i] {
 		v, null, err := f.number(i, row, raw)
 		if err != nil {
@@ -58,7 +59,7 @@ func (c *collector) column(f *frame, at, i int, names []int, several bool) error
 			if of.labels, err = f.rowLabels(labels, names, row); err != nil {
 				return err
 			}
-			of.id = seriesID(of.labels)
+			of.id = kind.SeriesID(of.labels)
 		}
 		if first := byID[of.id]; first != nil {
 			of = first

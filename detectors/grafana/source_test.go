@@ -9,6 +9,7 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/kind"
 	standin "github.com/signalbox/signalbox/test/standin/grafana"
 )
 
@@ -86,7 +87,7 @@ func TestReading(t *testing.T) {
 	}
 	r := readings[0]
 	want := signalbox.Reading{
-		Detector: "replication-lag", Series: seriesID(map[string]string{"cluster": "eu"}), Subject: "db/eu", Labels: map[string]string{"cluster": "eu"},
+		Detector: "replication-lag", Series: kind.SeriesID(map[string]string{"cluster": "eu"}), Subject: "db/eu", Labels: map[string]string{"cluster": "eu"},
 		Condition: signalbox.Breached, Value: 0.25, HasValue: true, Unit: "s", Threshold: "above 100ms", Window: 2 * time.Minute,
 		SampleAt: moment.Add(-15 * time.Second), At: moment, Origin: "prometheus:prometheus:9090", Confirmed: true, Owner: "devops",
 		Summary: "db/eu: 250ms, above 100ms",

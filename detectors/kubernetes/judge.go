@@ -119,7 +119,7 @@ func (d *detector) judge(id string, ill []signalbox.Sample, at time.Time) signal
 	r := d.reading(id, subject, labels, at)
 	r.SampleAt = worst.At
 	if missing != "" {
-		return unknown(r, "the label "+missing+", which its subject is made of, is missing or empty")
+		return kind.Unknown(r, kind.MissingLabel(missing))
 	}
 	r.Value, r.HasValue = signalbox.Float(len(ill)), true
 	r.Summary = subject + ": " + describe(ill)
@@ -179,14 +179,14 @@ func (d *detector) labels(all map[string]string) map[string]string {
 
 // nothing is what is said when nothing can be said.
 func (d *detector) nothing(why string, was map[string]signalbox.Reading, at time.Time) []signalbox.Reading {
-	readings := []signalbox.Reading{unknown(d.reading("", d.common.Name, nil, at), why)}
+	readings := []signalbox.Reading{kind.Unknown(d.reading("", d.common.Name, nil, at), why)}
 	for _, id := range slices.Sorted(maps.Keys(was)) {
 		if id == "" {
 			continue
 		}
 		r := d.reading(id, was[id].Subject, was[id].Labels, at)
 		r.SampleAt = was[id].SampleAt
-		readings = append(readings, unknown(r, why))
+		readings = append(readings, kind.Unknown(r, why))
 	}
 	return readings
 }
@@ -196,9 +196,4 @@ func (d *detector) reading(series, subject string, labels map[string]string, at 
 		Detector: d.common.Name, Series: series, Subject: subject, Labels: labels, Threshold: d.threshold, At: at,
 		Origin: d.origin, Confirmed: true, Owner: d.common.Owner, Links: d.common.Links,
 	}
-}
-
-func unknown(r signalbox.Reading, why string) signalbox.Reading {
-	r.Condition, r.Reason, r.HasValue, r.Summary = signalbox.Unknown, why, false, r.Subject+": unknown, "+why
-	return r
 }

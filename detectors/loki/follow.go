@@ -8,6 +8,7 @@ import (
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/httpclient"
+	"github.com/signalbox/signalbox/internal/kind"
 )
 
 // follower judges the lines of a stream. It implements signalbox.Follower, and
@@ -63,7 +64,7 @@ func (f *follower) Judge(answers []signalbox.Answer, was map[string]signalbox.Re
 	}
 	why := ""
 	if len(read.Warnings) > 0 {
-		why = partial(read)
+		why = kind.Faulty(read)
 	}
 	var readings []signalbox.Reading
 	for _, id := range slices.Sorted(maps.Keys(groups)) {
@@ -108,11 +109,11 @@ type finding struct {
 func (f *follower) group(lines []signalbox.Sample) map[string]*group {
 	groups := map[string]*group{}
 	if len(f.by) == 0 {
-		groups[seriesID(nil)] = &group{}
+		groups[kind.SeriesID(nil)] = &group{}
 	}
 	for _, line := range lines {
 		labels := only(line.Labels, f.by)
-		id := seriesID(labels)
+		id := kind.SeriesID(labels)
 		g := groups[id]
 		if g == nil {
 			for n, v := range labels {
@@ -146,7 +147,7 @@ func (f *follower) series(r *round, id string, g *group, partial string) signalb
 	subject, missing := f.common.Subject.Expand(g.labels)
 	out := r.reading(id, subject, g.labels)
 	if missing != "" {
-		return unknown(out, missingLabel(missing))
+		return kind.Unknown(out, kind.MissingLabel(missing))
 	}
 	count, newest := f.count(g.found)
 	out.Value, out.HasValue, out.SampleAt = signalbox.Float(count), true, f.sampleAt(r, id)

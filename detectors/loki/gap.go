@@ -5,6 +5,7 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/kind"
 )
 
 // gapSeries is the series that tells that a part of the log was never read. It
@@ -29,7 +30,7 @@ func (f *follower) gap(r *round, from time.Time, was signalbox.Reading) (out sig
 	case !open && was.Series == "":
 		return out, false
 	case open && (was.Since.IsZero() || r.at.Sub(was.Since) < max(told, leastTold)+2*r.common.Interval):
-		return unknown(out, fmt.Sprintf("the log from %s to %s was not read, and lies further back than max_lookback (%s): what is in it is not known, and will not be", stamp(unread), stamp(begins), f.asks.reach)), true
+		return kind.Unknown(out, fmt.Sprintf("the log from %s to %s was not read, and lies further back than max_lookback (%s): what is in it is not known, and will not be", stamp(unread), stamp(begins), f.asks.reach)), true
 	}
 	out.Condition, out.SampleAt, out.EndedAt = signalbox.Clear, r.at, r.at
 	out.Summary = r.common.Name + ": the log is read on; what lay further back than max_lookback never was"

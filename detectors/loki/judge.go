@@ -1,8 +1,6 @@
 package loki
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"math"
@@ -55,14 +53,14 @@ func (d *detector) Judge(answers []signalbox.Answer, was map[string]signalbox.Re
 		return r.nothing(fmt.Sprintf("%d answers came to %d questions", len(answers), asked))
 	}
 	found := answers[0]
-	if why := faulty(found); why != "" {
+	if why := kind.Faulty(found); why != "" {
 		return r.nothing(why)
 	}
 	r.prove(answers[len(answers)-1])
 	readings := make([]signalbox.Reading, 0, len(found.Samples)+len(was))
 	there := make(map[string]bool, len(found.Samples))
 	for _, s := range found.Samples {
-		id := seriesID(s.Labels)
+		id := kind.SeriesID(s.Labels)
 		if !there[id] {
 			there[id] = true
 			readings = append(readings, d.series(r, id, s))
@@ -84,40 +82,23 @@ func (d *detector) Judge(answers []signalbox.Answer, was map[string]signalbox.Re
 // given.
 func (d *detector) series(r *round, id string, s signalbox.Sample) signalbox.Reading {
 	subject, missing := d.common.Subject.Expand(s.Labels)
-	out := r.reading(id, subject, d.labels(s.Labels))
+	out := r.reading(id, subject, d.common.Kept(s.Labels))
 	out.SampleAt = r.at
 	if missing != "" {
-		return unknown(out, missingLabel(missing))
+		return kind.Unknown(out, kind.MissingLabel(missing))
 	}
 	condition, why := d.limits.Judge(s.Value, r.was[id].Condition)
 	if condition == signalbox.Unknown {
-		return unknown(out, why)
+		return kind.Unknown(out, why)
 	}
 	low := condition == signalbox.Clear || !d.limits.Breach.Above
 	if proved, noProof := r.proved(s.Labels); low && d.presence != "" && !proved {
-		return unknown(out, "its value may lack lines, and "+noProof)
+		return kind.Unknown(out, "its value may lack lines, and "+noProof)
 	}
 	out.Condition, out.Value, out.HasValue = condition, signalbox.Float(s.Value), true
 	out.Summary = subject + ": " + kind.Format(s.Value, d.unit) + ", " + why
 	return out
 }
-
-func missingLabel(name string) string {
-	return "the label " + name + ", which its subject is made of, is missing or empty"
-}
-
-// faulty says why nothing can be read from an answer; "" when it can.
-func faulty(a signalbox.Answer) string {
-	switch {
-	case a.Err != nil:
-		return a.Err.Error()
-	case len(a.Warnings) > 0:
-		return partial(a)
-	}
-	return ""
-}
-
-func partial(a signalbox.Answer) string { return "the answer may be partial: " + a.Warnings[0] }
 
 // prove gathers the proof that the log is written.
 func (r *round) prove(a signalbox.Answer) {
@@ -125,7 +106,7 @@ func (r *round) prove(a signalbox.Answer) {
 		r.noProof = "no presence query proves that the log is written"
 		return
 	}
-	if why := faulty(a); why != "" {
+	if why := kind.Faulty(a); why != "" {
 		r.noProof = "its presence is unknown: " + why
 		return
 	}
@@ -180,7 +161,7 @@ func (r *round) gone(was signalbox.Reading, sampleAt time.Time) signalbox.Readin
 func (r *round) lost(s signalbox.Reading, why string) signalbox.Reading {
 	out := r.reading(s.Series, s.Subject, s.Labels)
 	out.SampleAt, out.Items = s.SampleAt, r.was[s.Series].Items
-	return unknown(out, why)
+	return kind.Unknown(out, why)
 }
 
 // nothing is what is said when nothing can be said of any series.
@@ -194,7 +175,7 @@ func (r *round) nothing(why string) []signalbox.Reading {
 
 // whole is the reading of the detector itself, which has no series.
 func (r *round) whole(why string) signalbox.Reading {
-	return unknown(r.reading("", r.common.Name, nil), why)
+	return kind.Unknown(r.reading("", r.common.Name, nil), why)
 }
 
 func (r *round) reading(series, subject string, labels map[string]string) signalbox.Reading {
@@ -205,19 +186,6 @@ func (r *round) reading(series, subject string, labels map[string]string) signal
 	}
 }
 
-func unknown(r signalbox.Reading, why string) signalbox.Reading {
-	r.Condition, r.Reason, r.HasValue, r.Summary = signalbox.Unknown, why, false, r.Subject+": unknown, "+why
-	return r
-}
-
-// labels keeps those that the configuration lists; all, where it lists none.
-func (b *base) labels(all map[string]string) map[string]string {
-	if len(b.common.Labels) == 0 {
-		return all
-	}
-	return only(all, b.common.Labels)
-}
-
 func only(all map[string]string, names []string) map[string]string {
 	kept := make(map[string]string, len(names))
 	for _, n := range names {
@@ -226,11 +194,4 @@ func only(all map[string]string, names []string) map[string]string {
 		}
 	}
 	return kept
-}
-
-// seriesID is a stable hash of labels, so that two series that share a subject
-// stay two.
-func seriesID(labels map[string]string) string {
-	sum := sha256.Sum256([]byte(streamID(labels)))
-	return hex.EncodeToString(sum[:16])
 }

@@ -40,7 +40,7 @@ func knew(rs ...signalbox.Reading) map[string]signalbox.Reading {
 }
 
 func TestJudgeValue(t *testing.T) {
-	eu := signalbox.Reading{Series: seriesID(map[string]string{"env": "eu"}), Subject: "psp/eu", Labels: map[string]string{"env": "eu"}, Condition: signalbox.Breached, SampleAt: moment.Add(-time.Minute)}
+	eu := signalbox.Reading{Series: kind.SeriesID(map[string]string{"env": "eu"}), Subject: "psp/eu", Labels: map[string]string{"env": "eu"}, Condition: signalbox.Breached, SampleAt: moment.Add(-time.Minute)}
 	here, elsewhere, none := gave(sample(7, "env", "eu")), gave(sample(7, "env", "us")), gave()
 	below := func(d *DetectorSettings) { d.Breach = threshold.Side{Below: quantity(t, "5")} }
 	for _, c := range []struct {
@@ -111,7 +111,7 @@ func TestJudgeLines(t *testing.T) {
 	eu := []string{"env", "eu", "pod", "a"}
 	us := []string{"env", "us", "pod", "b"}
 	proof, none := gave(sample(7)), gave()
-	known := signalbox.Reading{Series: seriesID(map[string]string{"env": "eu"}), Subject: "psp/eu", Labels: map[string]string{"env": "eu"}, Condition: signalbox.Breached, Items: []string{event(1)}}
+	known := signalbox.Reading{Series: kind.SeriesID(map[string]string{"env": "eu"}), Subject: "psp/eu", Labels: map[string]string{"env": "eu"}, Condition: signalbox.Breached, Items: []string{event(1)}}
 	ids := func(before time.Duration, labels []string, ids ...int) (lines []signalbox.Sample) {
 		for _, id := range ids {
 			lines = append(lines, lineOf(before, failed(id), labels...))

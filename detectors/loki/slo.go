@@ -76,7 +76,7 @@ func (d *burnDetector) Judge(answers []signalbox.Answer, was map[string]signalbo
 	failed := ""
 	found, none := d.slo.Series(func(p burnrate.Part, w time.Duration) (out []burnrate.Measured, why string) {
 		a := answers[d.places[count{p, w}]]
-		if why := faulty(a); why != "" {
+		if why := kind.Faulty(a); why != "" {
 			failed = why
 			return nil, why
 		}
@@ -109,15 +109,15 @@ func (d *burnDetector) Judge(answers []signalbox.Answer, was map[string]signalbo
 // written: what is not written burns nothing.
 func (d *burnDetector) burns(r *round, s burnrate.Series) signalbox.Reading {
 	subject, missing := d.common.Subject.Expand(s.Labels)
-	out := r.reading(seriesID(s.Labels), subject, d.labels(s.Labels))
+	out := r.reading(kind.SeriesID(s.Labels), subject, d.common.Kept(s.Labels))
 	out.SampleAt, out.Threshold, out.Window = r.at, s.Pair.String(), s.Window
 	switch proved, noProof := r.proved(s.Labels); {
 	case missing != "":
-		return unknown(out, missingLabel(missing))
+		return kind.Unknown(out, kind.MissingLabel(missing))
 	case s.Condition == signalbox.Unknown:
-		return unknown(out, s.Why)
+		return kind.Unknown(out, s.Why)
 	case s.Condition == signalbox.Clear && !proved:
-		return unknown(out, "its counts may lack lines, and "+noProof)
+		return kind.Unknown(out, "its counts may lack lines, and "+noProof)
 	}
 	out.Condition, out.Value, out.HasValue = s.Condition, signalbox.Float(s.Burn), true
 	out.Summary = subject + ": " + s.Summary()

@@ -1,8 +1,6 @@
 package prometheus
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"math"
@@ -86,7 +84,7 @@ func (r *round) values() (readings []signalbox.Reading, why string) {
 	readings = make([]signalbox.Reading, 0, len(found.Samples)+len(r.was))
 	there := make(map[string]bool, len(found.Samples))
 	for _, s := range found.Samples {
-		id := seriesID(s.Labels)
+		id := kind.SeriesID(s.Labels)
 		if !there[id] {
 			there[id] = true
 			readings = append(readings, r.series(id, s, ages))
@@ -99,7 +97,7 @@ func (r *round) values() (readings []signalbox.Reading, why string) {
 // can.
 func (r *round) faults(q *freshness.Query) string {
 	for _, text := range append([]string{q.Text}, q.Questions()...) {
-		if why := faulty(r.answer(text)); why != "" {
+		if why := kind.Faulty(r.answer(text)); why != "" {
 			return why
 		}
 	}
@@ -107,17 +105,6 @@ func (r *round) faults(q *freshness.Query) string {
 }
 
 func (r *round) answer(text string) signalbox.Answer { return r.answers[r.index[text]] }
-
-// faulty says why nothing can be read from an answer; "" when it can.
-func faulty(a signalbox.Answer) string {
-	switch {
-	case a.Err != nil:
-		return a.Err.Error()
-	case len(a.Warnings) > 0:
-		return "the answer may be partial: " + a.Warnings[0]
-	}
-	return ""
-}
 
 // prove gathers the fresh proof that what is watched is there.
 func (r *round) prove() {
@@ -159,21 +146,21 @@ func (r *round) stale(m freshness.Moments, ok bool) string {
 // series judges one series of the answer.
 func (r *round) series(id string, s signalbox.Sample, ages *freshness.Ages) signalbox.Reading {
 	subject, missing := r.common.Subject.Expand(s.Labels)
-	out := r.reading(id, subject, r.labels(s.Labels))
+	out := r.reading(id, subject, r.common.Kept(s.Labels))
 	m, ok := ages.Behind(s.Labels)
 	if ok {
 		out.SampleAt = m.Oldest
 	}
 	why := r.stale(m, ok)
 	if missing != "" {
-		why = "the label " + missing + ", which its subject is made of, is missing or empty"
+		why = kind.MissingLabel(missing)
 	}
 	if why != "" {
-		return unknown(out, why)
+		return kind.Unknown(out, why)
 	}
 	condition, why := r.limits.Judge(s.Value, r.was[id].Condition)
 	if condition == signalbox.Unknown {
-		return unknown(out, why)
+		return kind.Unknown(out, why)
 	}
 	out.Condition, out.Value, out.HasValue = condition, signalbox.Float(s.Value), true
 	out.Summary = subject + ": " + kind.Format(s.Value, r.unit) + ", " + why
@@ -196,7 +183,7 @@ func (r *round) gone(was signalbox.Reading) signalbox.Reading {
 	if len(r.proof) > 0 {
 		why = "the series is gone, and presence is proved for others only"
 	}
-	return unknown(out, why)
+	return kind.Unknown(out, why)
 }
 
 // agree reports whether two label sets have no label with two values.
@@ -216,14 +203,14 @@ func (r *round) nothing(why string) []signalbox.Reading {
 		w := r.was[id]
 		out := r.reading(id, w.Subject, w.Labels)
 		out.SampleAt = w.SampleAt
-		readings = append(readings, unknown(out, why))
+		readings = append(readings, kind.Unknown(out, why))
 	}
 	return append(readings, r.whole(why))
 }
 
 // whole is the reading of the detector itself, which has no series.
 func (r *round) whole(why string) signalbox.Reading {
-	return unknown(r.reading("", r.common.Name, nil), why)
+	return kind.Unknown(r.reading("", r.common.Name, nil), why)
 }
 
 func (r *round) reading(series, subject string, labels map[string]string) signalbox.Reading {
@@ -235,35 +222,4 @@ func (r *round) reading(series, subject string, labels map[string]string) signal
 		out.Threshold, out.Window = r.limits.Breach.String(), r.value.Window
 	}
 	return out
-}
-
-func unknown(r signalbox.Reading, why string) signalbox.Reading {
-	r.Condition, r.Reason, r.Summary = signalbox.Unknown, why, r.Subject+": unknown, "+why
-	return r
-}
-
-// labels keeps those that the configuration lists; all, where it lists none.
-func (d *detector) labels(all map[string]string) map[string]string {
-	if len(d.common.Labels) == 0 {
-		kept := maps.Clone(all)
-		delete(kept, model.MetricNameLabel)
-		return kept
-	}
-	kept := make(map[string]string, len(d.common.Labels))
-	for _, n := range d.common.Labels {
-		if v, ok := all[n]; ok {
-			kept[n] = v
-		}
-	}
-	return kept
-}
-
-// seriesID is a stable hash of all labels, so that two series that share a
-// subject, or the labels that are kept, stay two.
-func seriesID(labels map[string]string) string {
-	h := sha256.New()
-	for _, n := range slices.Sorted(maps.Keys(labels)) {
-		fmt.Fprintf(h, "%d:%s%d:%s", len(n), n, len(labels[n]), labels[n])
-	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
 }

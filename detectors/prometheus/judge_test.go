@@ -143,7 +143,7 @@ func TestJudge(t *testing.T) {
 			d := build(t, lagSettings(), "db/{{cluster}}")
 			was := map[string]signalbox.Reading{}
 			if c.was != signalbox.Unknown {
-				id := seriesID(sample(0, eu...).Labels)
+				id := kind.SeriesID(sample(0, eu...).Labels)
 				was[id] = signalbox.Reading{Series: id, Subject: "db/eu", Labels: map[string]string{"cluster": "eu"}, Condition: c.was}
 			}
 			compare(t, d.Judge(c.said.answers(d), was, moment), c.want)
@@ -271,7 +271,7 @@ func TestSeriesStayApart(t *testing.T) {
 		t.Errorf("%+v", rs)
 	}
 	forged := [2]map[string]string{{"a": "1", "b": "2"}, {"a": "11:b1:2"}}
-	if seriesID(forged[0]) == seriesID(forged[1]) {
+	if kind.SeriesID(forged[0]) == kind.SeriesID(forged[1]) {
 		t.Error("a label's value can forge another series")
 	}
 }

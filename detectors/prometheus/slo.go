@@ -9,6 +9,7 @@ import (
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/detectors/burnrate"
 	"github.com/signalbox/signalbox/internal/freshness"
+	"github.com/signalbox/signalbox/internal/kind"
 )
 
 // count is one part of an slo over one window.
@@ -78,13 +79,13 @@ func (r *round) counted(p burnrate.Part, window time.Duration) (found []burnrate
 
 func (r *round) burns(s burnrate.Series) signalbox.Reading {
 	subject, missing := r.common.Subject.Expand(s.Labels)
-	out := r.reading(seriesID(s.Labels), subject, r.labels(s.Labels))
+	out := r.reading(kind.SeriesID(s.Labels), subject, r.common.Kept(s.Labels))
 	out.SampleAt, out.Threshold, out.Window = s.At, s.Pair.String(), s.Window
 	switch {
 	case missing != "":
-		return unknown(out, "the label "+missing+", which its subject is made of, is missing or empty")
+		return kind.Unknown(out, kind.MissingLabel(missing))
 	case s.Condition == signalbox.Unknown:
-		return unknown(out, s.Why)
+		return kind.Unknown(out, s.Why)
 	}
 	out.Condition, out.Value, out.HasValue = s.Condition, signalbox.Float(s.Burn), true
 	out.Summary = subject + ": " + s.Summary()

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/kind"
 )
 
 // evidence is what one round has to prove health with.
@@ -43,7 +44,7 @@ func (r *round) gather() *evidence {
 		return e
 	}
 	for _, a := range r.answers[r.proofs:r.verifies] {
-		if why := faulty(a); why != "" {
+		if why := kind.Faulty(a); why != "" {
 			e.why, e.parts = "what would prove that all is well is unknown: "+why, nil
 			return e
 		}
@@ -79,7 +80,7 @@ func (e *evidence) note(a *Alert) {
 // functions drop.
 func identity(labels map[string]string) string {
 	if _, named := labels[model.MetricNameLabel]; !named {
-		return seriesID(labels)
+		return kind.SeriesID(labels)
 	}
 	rest := make(map[string]string, len(labels))
 	for n, v := range labels {
@@ -87,7 +88,7 @@ func identity(labels map[string]string) string {
 			rest[n] = v
 		}
 	}
-	return seriesID(rest)
+	return kind.SeriesID(rest)
 }
 
 // seen is the time of the oldest sample that proves an alert well; zero where

@@ -1,8 +1,6 @@
 package rules
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"math"
@@ -115,7 +113,7 @@ func (d *Detector) Judge(answers []signalbox.Answer, was map[string]signalbox.Re
 	if len(answers) != len(d.questions) && len(answers) != d.proofs {
 		return d.nothing(fmt.Sprintf("%d answers came to %d questions", len(answers), len(d.questions)), at)
 	}
-	if why := faulty(answers[0]); why != "" {
+	if why := kind.Faulty(answers[0]); why != "" {
 		return d.nothing(why, at)
 	}
 	r := &round{Detector: d, answers: answers, at: at, ts: d.moment(at), whole: len(answers) == len(d.questions)}
@@ -143,17 +141,6 @@ func (d *Detector) moment(at time.Time) time.Time {
 	}
 	d.slot = slot
 	return slot
-}
-
-// faulty says why nothing can be read from an answer; "" when it can.
-func faulty(a signalbox.Answer) string {
-	switch {
-	case a.Err != nil:
-		return a.Err.Error()
-	case len(a.Warnings) > 0:
-		return "the answer may be partial: " + a.Warnings[0]
-	}
-	return ""
 }
 
 // round is one judgement under way.
@@ -185,7 +172,7 @@ func (r *round) found() []found {
 			}
 		}
 		labels[model.AlertNameLabel] = rule.Alert
-		out = append(out, found{seriesID(labels), labels, s})
+		out = append(out, found{kind.SeriesID(labels), labels, s})
 	}
 	return out
 }
@@ -229,10 +216,10 @@ func (r *round) firing(a *Alert) signalbox.Reading {
 func (r *round) ended(a *Alert) signalbox.Reading {
 	if a.State != Inactive {
 		why := "its expression holds again since " + a.ActiveAt.Format(time.RFC3339) + ", and it fires when that has lasted " + r.settings.Rule.For.String()
-		return unknown(r.reading(a, r.at), why)
+		return kind.Unknown(r.reading(a, r.at), why)
 	}
 	if why := r.evidence.unproved(a); why != "" {
-		return unknown(r.reading(a, r.at), "its expression gives nothing any more, and "+why)
+		return kind.Unknown(r.reading(a, r.at), "its expression gives nothing any more, and "+why)
 	}
 	a.told, a.well, a.wellSince = false, true, r.at
 	return r.clear(a, "has ended, and what it looks at is still measured")
@@ -278,7 +265,7 @@ func (r *round) aged() *freshness.Ages {
 		return nil
 	}
 	answers := r.answers[r.stamps:]
-	if slices.ContainsFunc(answers, func(a signalbox.Answer) bool { return faulty(a) != "" }) {
+	if slices.ContainsFunc(answers, func(a signalbox.Answer) bool { return kind.Faulty(a) != "" }) {
 		return nil
 	}
 	byQuery := map[string]signalbox.Answer{}
@@ -307,17 +294,12 @@ func (d *Detector) nothing(why string, at time.Time) []signalbox.Reading {
 	var out []signalbox.Reading
 	for _, id := range slices.Sorted(maps.Keys(d.ledger.alerts)) {
 		if a := d.ledger.alerts[id]; a.told || a.well {
-			out = append(out, unknown(d.reading(a, at), why))
+			out = append(out, kind.Unknown(d.reading(a, at), why))
 		}
 	}
 	whole := d.reading(&Alert{}, at)
 	whole.Subject, whole.Labels = d.common.Name, nil
-	return append(out, unknown(whole, why))
-}
-
-func unknown(r signalbox.Reading, why string) signalbox.Reading {
-	r.Condition, r.Reason, r.Summary = signalbox.Unknown, why, r.Subject+": unknown, "+why
-	return r
+	return append(out, kind.Unknown(whole, why))
 }
 
 func (d *Detector) reading(a *Alert, at time.Time) signalbox.Reading {
@@ -353,13 +335,4 @@ func (d *Detector) kept(all map[string]string) map[string]string {
 		}
 	}
 	return kept
-}
-
-// seriesID is a stable hash of an alert's labels.
-func seriesID(labels map[string]string) string {
-	h := sha256.New()
-	for _, n := range slices.Sorted(maps.Keys(labels)) {
-		fmt.Fprintf(h, "%d:%s%d:%s", len(n), n, len(labels[n]), labels[n])
-	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
 }

@@ -65,9 +65,9 @@ func (d *detector) Judge(answers []signalbox.Answer, was map[string]signalbox.Re
 	r.SampleAt = found.At
 	switch {
 	case missing != "":
-		r = unknown(r, "the label "+missing+", which its subject is made of, is missing or empty")
+		r = kind.Unknown(r, kind.MissingLabel(missing))
 	case d.stale(found.At, at) != "":
-		r = unknown(r, d.stale(found.At, at))
+		r = kind.Unknown(r, d.stale(found.At, at))
 	default:
 		r = d.judge(r, found, was[d.series()].Condition)
 	}
@@ -122,7 +122,7 @@ func (d *detector) stale(sample, at time.Time) string {
 func (d *detector) judge(r signalbox.Reading, s signalbox.Sample, was signalbox.Condition) signalbox.Reading {
 	status := s.Labels["status"]
 	if _, ok := d.known[status]; !ok {
-		return unknown(r, fmt.Sprintf("the page says %q of it, which is not known", status))
+		return kind.Unknown(r, fmt.Sprintf("the page says %q of it, which is not known", status))
 	}
 	r.Value, r.HasValue = signalbox.Float(s.Value), true
 	r.Summary = r.Subject + ": " + status
@@ -187,11 +187,11 @@ func (d *detector) labels(found signalbox.Sample, page map[string]string) map[st
 func (d *detector) nothing(why string, was map[string]signalbox.Reading, at time.Time) []signalbox.Reading {
 	whole := d.reading(d.common.Name, nil, at)
 	whole.Series = ""
-	readings := []signalbox.Reading{unknown(whole, why)}
+	readings := []signalbox.Reading{kind.Unknown(whole, why)}
 	if w, ok := was[d.series()]; ok {
 		r := d.reading(w.Subject, w.Labels, at)
 		r.SampleAt = w.SampleAt
-		readings = append(readings, unknown(r, why))
+		readings = append(readings, kind.Unknown(r, why))
 	}
 	return append(readings, d.others(was, at)...)
 }
@@ -205,7 +205,7 @@ func (d *detector) others(was map[string]signalbox.Reading, at time.Time) []sign
 		}
 		r := d.reading(was[id].Subject, was[id].Labels, at)
 		r.Series, r.SampleAt = id, was[id].SampleAt
-		out = append(out, unknown(r, "the detector no longer names it"))
+		out = append(out, kind.Unknown(r, "the detector no longer names it"))
 	}
 	return out
 }
@@ -216,9 +216,4 @@ func (d *detector) reading(subject string, labels map[string]string, at time.Tim
 		Threshold: "status " + strings.Join(d.breach, " or "), At: at,
 		Origin: d.origin, Confirmed: true, Owner: d.common.Owner, Links: d.common.Links,
 	}
-}
-
-func unknown(r signalbox.Reading, why string) signalbox.Reading {
-	r.Condition, r.Reason, r.HasValue, r.Summary = signalbox.Unknown, why, false, r.Subject+": unknown, "+why
-	return r
 }
