@@ -35,6 +35,7 @@ type Source struct {
 	client  *httpclient.Client
 	api     v1.API
 	slots   chan struct{} // bounds the requests in flight, over all callers
+	types   types
 }
 
 func open(name string, s *Settings, env kind.Env) (*Source, error) {
@@ -60,21 +61,26 @@ func (s *Source) Origin() string { return "prometheus:" + s.client.Base().Host }
 // about a second; false: not measured yet.
 func (s *Source) Skew() (time.Duration, bool) { return s.client.Skew() }
 
-// Ask evaluates each question at the moment at, at most maxConcurrent of all
-// callers' at once. A question that is not answered within the source's
-// timeout, or before ctx ends, has an error as its answer.
+// Ask evaluates each question at the moment at, in at most maxConcurrent
+// requests of all callers at once. A question that is not answered within the
+// source's timeout, or before ctx ends, has an error as its answer.
 func (s *Source) Ask(ctx context.Context, qs []signalbox.Question, at time.Time) []signalbox.Answer {
-	answers := make([]signalbox.Answer, len(qs))
+	answers := answersTo(qs, at)
 	var asked sync.WaitGroup
-	for i, q := range qs {
-		answers[i] = signalbox.Answer{Question: q, At: at}
+	for _, places := range s.groups(qs) {
+		group := make([]*signalbox.Answer, len(places))
+		for i, place := range places {
+			group[i] = &answers[place]
+		}
 		if err := s.enter(ctx); err != nil {
-			answers[i].Err = s.explain(err)
+			for _, a := range group {
+				a.Err = s.explain(err)
+			}
 			continue
 		}
 		asked.Go(func() {
 			defer s.leave()
-			s.ask(ctx, &answers[i])
+			s.askAll(ctx, group)
 		})
 	}
 	asked.Wait()
