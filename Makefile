@@ -37,7 +37,7 @@ test: servers
 check: lint
 	$(GO) test -short -timeout 5m ./...
 
-## servers: Prometheus, Alertmanager and kube-apiserver for the tests, cached outside the tree
+## servers: the real servers that the tests run against, cached outside the tree
 servers:
 	$(GO) run ./test/servers/install
 
