@@ -66,8 +66,9 @@ func (s *Source) Skew() (time.Duration, bool) { return s.client.Skew() }
 // source's timeout, or before ctx ends, has an error as its answer.
 func (s *Source) Ask(ctx context.Context, qs []signalbox.Question, at time.Time) []signalbox.Answer {
 	answers := answersTo(qs, at)
+	groups := s.groups(qs)
 	var asked sync.WaitGroup
-	for _, places := range s.groups(qs) {
+	for _, places := range groups {
 		group := make([]*signalbox.Answer, len(places))
 		for i, place := range places {
 			group[i] = &answers[place]
@@ -78,10 +79,15 @@ func (s *Source) Ask(ctx context.Context, qs []signalbox.Question, at time.Time)
 			}
 			continue
 		}
-		asked.Go(func() {
+		ask := func() {
 			defer s.leave()
 			s.askAll(ctx, group)
-		})
+		}
+		if len(groups) == 1 { // nothing to do beside it
+			ask()
+			continue
+		}
+		asked.Go(ask)
 	}
 	asked.Wait()
 	return answers
