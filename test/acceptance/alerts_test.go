@@ -16,6 +16,7 @@ import (
 // is there: one page to its detector's owner for each series, though a group's
 // message repeats what fires already; each is resolved with its own series.
 func TestAlertIsPagedOnceAndResolvedWithIt(t *testing.T) {
+	t.Parallel()
 	b, exporter := newBox(t), servers.Exporter(t)
 	tap := newTap(t, b)
 	am := newAlertmanager(t, servers.AlertmanagerOptions{Config: tap.route()})
@@ -49,6 +50,7 @@ func TestAlertIsPagedOnceAndResolvedWithIt(t *testing.T) {
 // late. Then copies arrive late and in the wrong order. It stays one incident
 // with one trigger, and the next episode is another one.
 func TestDoubledLateAndReorderedMessagesAreOnePage(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	tap := newTap(t, b)
 	tap.answerAfter(2)
@@ -114,6 +116,7 @@ func restarted(t *testing.T, body string, starts time.Time) string {
 
 // Who may post, where, and what.
 func TestWebhookDoor(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	b.write("alerts.yaml", `
 sources: {alerts: {kind: alertmanager, receive: /webhooks/alertmanager, auth: {bearer_file: secrets/webhook}, reconcile: 0}}
@@ -185,6 +188,7 @@ func (b *box) counts(t *testing.T, want map[string]int) {
 // Alertmanager posts nothing of a silenced alert; reading its state back shows
 // it. It is an incident that is not paged, until the silence ends.
 func TestSilencedAlertIsPagedWhenTheSilenceEnds(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	tap := newTap(t, b)
 	am := newAlertmanager(t, servers.AlertmanagerOptions{Config: tap.route()})
@@ -215,6 +219,7 @@ func TestSilencedAlertIsPagedWhenTheSilenceEnds(t *testing.T) {
 // Messages are lost on their way, and the daemon is down while an alert ends:
 // what was lost is found in Alertmanager's present state.
 func TestLostMessagesAreFoundByReconciling(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	tap := newTap(t, b)
 	am := newAlertmanager(t, servers.AlertmanagerOptions{Config: tap.route()})
@@ -240,6 +245,7 @@ func TestLostMessagesAreFoundByReconciling(t *testing.T) {
 // its memory, while the daemon is down too: that proves no alert's end, and the
 // source's page is resolved.
 func TestAlertmanagerIsAway(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	tap := newTap(t, b)
 	am := newAlertmanager(t, servers.AlertmanagerOptions{Config: tap.route()})

@@ -30,6 +30,7 @@ func queueRule(name string, above int) string {
 // they change without a reload, and a resource that is wrong changes nothing
 // and is itself paged.
 func TestClusterRules(t *testing.T) {
+	t.Parallel()
 	s := newRuleStory(t)
 	s.b.eventually("the page of a rule in the cluster", s.b.paged("QueueDeep/webhooks", backendKey, "trigger"))
 	s.b.eventually("the page of the other", s.b.paged("OtherDeep/others", backendKey, "trigger"))

@@ -26,6 +26,7 @@ func crashes(t *testing.T) int {
 // the receipt, and during verification, with a target slower than the restart:
 // one effect each time, read from the API server's own log.
 func TestKillAtEachStepGivesOneEffect(t *testing.T) {
+	t.Parallel()
 	p, b := newProduction(t), newBox(t)
 	p.quick = true
 	p.configure(b, "auto", strings.Replace(failover, "after_healthy: 3s", "after_healthy: 1s", 1))

@@ -27,6 +27,7 @@ func (p *production) wrote(want ...string) func() error {
 // and the old position is well for long enough: it is flipped back once. The
 // journal explains both, and nothing else in the cluster changed.
 func TestLagFlipsTheEndpointOnceAndBackOnce(t *testing.T) {
+	t.Parallel()
 	p, b := newProduction(t), newBox(t)
 	p.configure(b, "auto", failover)
 	b.start()
@@ -95,6 +96,7 @@ func (b *box) watched() {
 }
 
 func TestUndoAskWaitsForAPerson(t *testing.T) {
+	t.Parallel()
 	p, b := newProduction(t), newBox(t)
 	p.configure(b, "ask", failover)
 	b.start()
@@ -112,6 +114,7 @@ func TestUndoAskWaitsForAPerson(t *testing.T) {
 }
 
 func TestUnhealthyDestinationIsNotThrown(t *testing.T) {
+	t.Parallel()
 	p, b := newProduction(t), newBox(t)
 	p.configure(b, "auto", failover)
 	b.start()
@@ -133,6 +136,7 @@ func TestUnhealthyDestinationIsNotThrown(t *testing.T) {
 // Applied but still breached: undone, paged once with the record; after the
 // second time automation on that target stops until it is released.
 func TestIneffectiveIsUndoneAndStopsTheTarget(t *testing.T) {
+	t.Parallel()
 	p, b := newProduction(t), newBox(t)
 	p.configure(b, "auto", failover)
 	b.start()
@@ -173,6 +177,7 @@ func TestIneffectiveIsUndoneAndStopsTheTarget(t *testing.T) {
 // The kill file and a pause, while a runbook is between two steps: it stops
 // there, and says what is thrown.
 func TestKillFileBetweenTwoSteps(t *testing.T) {
+	t.Parallel()
 	p, b := newProduction(t), newBox(t)
 	p.configure(b, "never", `
   - name: two-steps
@@ -219,6 +224,7 @@ func TestKillFileBetweenTwoSteps(t *testing.T) {
 // A first start with much that is broken already: pages, grouped by owner, and
 // no action.
 func TestFirstStartWithFiftyBreaches(t *testing.T) {
+	t.Parallel()
 	p, b := newProduction(t), newBox(t)
 	for i := range 50 {
 		p.exporter.Set("reads_lag_seconds", 9, "cluster", fmt.Sprintf("c%02d", i), "env", "prod")

@@ -45,6 +45,7 @@ func (p *production) probe(up float64) {
 // The database's own exporter sees lag; only when the uptime monitor, which
 // measures by itself, sees it too, the endpoint is flipped.
 func TestTwoOriginsAreNeeded(t *testing.T) {
+	t.Parallel()
 	p, b := newProduction(t), newBox(t)
 	p.probe(1)
 	p.configure(b, "auto", needsTwo)
@@ -69,6 +70,7 @@ func TestTwoOriginsAreNeeded(t *testing.T) {
 
 // Two detectors on one Prometheus that declare nothing are one source.
 func TestOneServerIsOneOrigin(t *testing.T) {
+	t.Parallel()
 	p, b := newProduction(t), newBox(t)
 	p.probe(1)
 	p.configure(b, "auto", needsTwo)

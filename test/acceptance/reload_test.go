@@ -26,6 +26,7 @@ detectors: [{name: critical, source: alerts, subject: "{{alertname}}/{{cluster}}
 // A new configuration that is wrong leaves the old one as it was, and the
 // daemon says so: to who asked, in its log and in its metrics.
 func TestBadReloadLeavesTheOldConfiguration(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	b.doors(webhookPath)
 	b.start()
@@ -87,6 +88,7 @@ func (b *box) logged(want ...string) func() error {
 // A new configuration that is right takes effect: another detector pages,
 // another path is taken, and what is open stays open.
 func TestGoodReloadTakesEffect(t *testing.T) {
+	t.Parallel()
 	b, exporter := newBox(t), servers.Exporter(t)
 	exporter.Set("queue_depth", 900, "queue", "webhooks")
 	metrics := servers.Prometheus(t, servers.PrometheusOptions{Scrape: map[string][]string{"psp": {exporter.Host()}}})
@@ -159,6 +161,7 @@ const onlooker = `
 // once more while its write is under way: the plan outlives it, and the switch
 // goes back as it says.
 func TestRemovedPolicyIsStillUndone(t *testing.T) {
+	t.Parallel()
 	p, b := newProduction(t), newBox(t)
 	p.configure(b, "auto", failover)
 	b.start()

@@ -46,6 +46,7 @@ rule_files:
 // When its metrics are gone Prometheus calls it resolved, and the daemon does
 // not: only what is measured to be well again ends the page.
 func TestRuleFilePagesAndProvesHealth(t *testing.T) {
+	t.Parallel()
 	p, b := newProduction(t), newBox(t)
 	p.withRules(b, "reads/{{cluster}}", "", strings.Replace(failover, "on: reads-lag", "on: replica-lag", 1))
 	// The same file in Prometheus itself, to see what it says.
@@ -87,6 +88,7 @@ func TestRuleFilePagesAndProvesHealth(t *testing.T) {
 // A policy acts on a rule's alert, and the verifier that the inclusion names
 // proves that it helped.
 func TestRuleFileActsAndItsVerifierProves(t *testing.T) {
+	t.Parallel()
 	p, b := newProduction(t), newBox(t)
 	policy := strings.NewReplacer("on: reads-lag", "on: replication/ReadsLag", `value > duration("1s")`, "value > 1.0").Replace(failover)
 	p.withRules(b, "db/{{cluster}}", "    labels: [alertname, cluster, env, severity]\n    verifier: reads-lag\n", policy)
@@ -111,6 +113,7 @@ func TestRuleFileActsAndItsVerifierProves(t *testing.T) {
 // Everything that is wrong with rule files is told at once, each with its file
 // and line, before anything runs.
 func TestRuleFileErrors(t *testing.T) {
+	t.Parallel()
 	p, b := newProduction(t), newBox(t)
 	p.withRules(b, "db/{{cluster}}", "    verifier: nobody\n", failover)
 	b.write("rules/broken.yaml", `groups:

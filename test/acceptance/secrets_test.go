@@ -54,6 +54,7 @@ func filesWithSecrets(t *testing.T, dir string) []string {
 
 // The search for secrets finds one that is there.
 func TestSecretsWouldBeFound(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "wal"), fmt.Appendf(nil, "…%s…", backendKey), 0o600); err != nil {
 		t.Fatal(err)

@@ -20,6 +20,7 @@ import (
 // source, not one for each detector, which is resolved when it can be read
 // again.
 func TestNothingIsThrownInTheDark(t *testing.T) {
+	t.Parallel()
 	p, b := newProduction(t), newBox(t)
 	warner := newWarner(t, p.metrics.URL)
 	p.metrics.URL = warner.URL // as the daemon and the story see it

@@ -80,6 +80,7 @@ func (b *box) allEnded() error {
 // nothing is thrown, nothing is acknowledged, and what is ill is paged
 // straight. When the store is back the breach is acted on once.
 func TestStoreIsKilledDuringABreach(t *testing.T) {
+	t.Parallel()
 	p, b := newProduction(t), newBox(t)
 	p.configure(b, "auto", failover)
 	b.write("alerts.yaml", alertSource)
@@ -120,6 +121,7 @@ func TestStoreIsKilledDuringABreach(t *testing.T) {
 // The disk is full: the daemon lives, acknowledges nothing and pages straight;
 // once there is room the same incidents go on, and end.
 func TestStoreDiskIsFull(t *testing.T) {
+	t.Parallel()
 	disk := smallDisk(t, 200<<20) // etcd allocates 64 MB at a time for its log
 	b := newBox(t)
 	b.data = filepath.Join(disk, "data")
@@ -177,6 +179,7 @@ func (b *box) goesOn(exporter *servers.ExporterServer, alert string, began time.
 // fdatasync fails in the store's process: it ends rather than go on with pages
 // that it can't trust, and the daemon goes on with another.
 func TestStoreSyncFails(t *testing.T) {
+	t.Parallel()
 	strace, err := exec.LookPath("strace")
 	if err != nil {
 		untested(t, "a failing fdatasync: no strace here")
@@ -228,6 +231,7 @@ func TestStoreSyncFails(t *testing.T) {
 // A restart on the same data directory, after kill -9 and in good order: what
 // was open is open, and is not paged again.
 func TestRestartOnTheSameData(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	exporter := queueSource(t, b)
 	b.start()

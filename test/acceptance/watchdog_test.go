@@ -44,6 +44,7 @@ func (b *box) heard() error {
 // and one page does, of the source. A restart of the daemon makes no second one
 // and does not take it back; Prometheus returns, and it is resolved.
 func TestWatchdogTellsThatPrometheusStopped(t *testing.T) {
+	t.Parallel()
 	b, exporter := newBox(t), servers.Exporter(t)
 	tap := newTap(t, b)
 	am := newAlertmanager(t, servers.AlertmanagerOptions{Config: tap.route()})
@@ -79,6 +80,7 @@ func TestWatchdogTellsThatPrometheusStopped(t *testing.T) {
 // The route to us is taken out of Alertmanager's configuration: its API still
 // lists the watchdog, for another receiver, and that is no proof.
 func TestWatchdogTellsThatTheRouteIsGone(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	tap := newTap(t, b)
 	am := newAlertmanager(t, servers.AlertmanagerOptions{Config: tap.route()})
