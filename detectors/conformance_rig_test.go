@@ -212,14 +212,18 @@ func (l *lookout) look(ctx context.Context, was map[string]signalbox.Reading) ([
 
 // within looks, and says so when the look does not end.
 func (l *lookout) within(ctx context.Context, was map[string]signalbox.Reading) (readings []signalbox.Reading, errs []error, ended bool) {
-	done := make(chan struct{})
+	type looked struct {
+		readings []signalbox.Reading
+		errs     []error
+	}
+	done := make(chan looked, 1) // a look that ends later writes to nobody's results
 	go func() {
-		defer close(done)
-		readings, errs = l.look(ctx, was)
+		readings, errs := l.look(ctx, was)
+		done <- looked{readings, errs}
 	}()
 	select {
-	case <-done:
-		return readings, errs, true
+	case saw := <-done:
+		return saw.readings, saw.errs, true
 	case <-time.After(l.patience):
 		return nil, nil, false
 	}

@@ -23,13 +23,21 @@ func wellAlertmanager(r *http.Request, text string) any {
 func wellPrometheus(r *http.Request, text string) any {
 	now, query := r.FormValue("time"), r.FormValue("query")
 	seconds, _ := strconv.ParseFloat(now, 64)
-	value := "0.01"
-	if strings.Contains(query, "timestamp(") {
-		value = now
+	series := func(part, value string) obj {
+		labels := obj{"note": text}
+		if part != "" {
+			labels["__signalbox_part__"] = part
+		}
+		return obj{"metric": labels, "value": []any{seconds, value}}
 	}
-	return obj{"status": "success", "infos": []string{text}, "data": obj{
-		"resultType": "vector", "result": []any{obj{"metric": obj{"note": text}, "value": []any{seconds, value}}},
-	}}
+	result := []any{series("", "0.01")}
+	switch {
+	case strings.Contains(query, "__signalbox_part__"): // the value, and the time of its sample
+		result = []any{series("0", "0.01"), series("1", now)}
+	case strings.Contains(query, "timestamp("):
+		result = []any{series("", now)}
+	}
+	return obj{"status": "success", "infos": []string{text}, "data": obj{"resultType": "vector", "result": result}}
 }
 
 func wellSLO(r *http.Request, text string) any {

@@ -14,7 +14,6 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 
 	signalbox "github.com/signalbox/signalbox"
-	"github.com/signalbox/signalbox/internal/httpclient"
 )
 
 // A query and the questions about the age of what is behind it are asked in one
@@ -23,9 +22,9 @@ import (
 //
 //	label_replace((query), "__signalbox_part__", "0", "", "") or label_replace((timestamp(selector)), "__signalbox_part__", "1", "", "")
 //
-// Whatever is not a plain good answer to all of it (a part that can't be
-// evaluated, a warning, an answer that is too large) is asked again in single
-// questions, so that each has its own error and its own warnings.
+// Where a part can't be evaluated, or there is a warning, or a part's answer is
+// none that is taken, single questions follow, so that each has its own error
+// and its own warnings. A server that does not answer is not asked again.
 
 // partLabel tells the parts of one request apart.
 const partLabel = "__signalbox_part__"
@@ -67,35 +66,35 @@ func (s *Source) askTogether(ctx context.Context, group []*signalbox.Answer) {
 	within, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	value, warnings, _, err := s.api.Query(within, together(group), group[0].At, v1.WithTimeout(s.timeout))
+	all, shaped := value.(model.Vector)
+	if err == nil && !shaped {
+		err = errShape
+	}
 	switch {
-	case err == nil && len(warnings) == 0 && apart(value, group):
+	case err != nil && !ofParts(err):
+		for _, a := range group {
+			a.Err = s.explain(err)
+		}
+	case err == nil && len(warnings) == 0 && apart(all, group):
 		for _, a := range group {
 			s.client.RedactAnswer(a)
 		}
-	case err == nil || ofParts(err):
-		for _, a := range group {
-			s.ask(ctx, a)
-		}
 	default:
 		for _, a := range group {
-			a.Err = s.explain(err)
+			s.ask(ctx, a)
 		}
 	}
 }
 
-// ofParts reports whether an error may be that of one part, or of their sum.
+// ofParts reports whether an error may be that of one part.
 func ofParts(err error) bool {
 	e, ok := errors.AsType[*v1.Error](err)
-	return errors.Is(err, httpclient.ErrTooLarge) || ok && (e.Type == v1.ErrBadData || e.Type == v1.ErrExec)
+	return ok && (e.Type == v1.ErrBadData || e.Type == v1.ErrExec)
 }
 
 // apart gives each question its samples; false, and nothing, where that can't
 // be done.
-func apart(value model.Value, group []*signalbox.Answer) bool {
-	all, ok := value.(model.Vector)
-	if !ok {
-		return false
-	}
+func apart(all model.Vector, group []*signalbox.Answer) bool {
 	parts := make([]model.Vector, len(group))
 	for _, sample := range all {
 		if sample == nil {
