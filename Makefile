@@ -31,7 +31,7 @@ endif
 
 ## test: install or build what the tests need, then run all of them
 test: servers
-	$(GO) test -race -timeout 30m ./...
+	$(GO) test -race -parallel 4 -timeout 30m ./... # the stories mostly wait
 
 ## check: lint and unit tests, for the inner loop
 check: lint
