@@ -17,6 +17,9 @@ import (
 // bundle returns the folder of a bundle in the cache.
 func bundle(t testing.TB, b cache.Bundle) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skipf("-short leaves out what needs a real server (%s)", b.Name)
+	}
 	dir, err := b.Path()
 	if err != nil {
 		t.Fatal(err)

@@ -46,8 +46,12 @@ func Await(t testing.TB, within time.Duration, what string, check func(ctx conte
 }
 
 // program returns the path of a program in the cache, which needs other files.
+// With -short, which is for the inner loop, the test is left out.
 func program(t testing.TB, b cache.Binary, needs ...string) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skipf("-short leaves out what needs a real server (%s)", b.Name)
+	}
 	path, err := b.Path()
 	if err != nil {
 		t.Fatal(err)

@@ -177,9 +177,42 @@ func (s *Server) Restart() {
 	}
 }
 
+// stopWithin bounds how long a process may take to stop where it is.
+const stopWithin = 10 * time.Second
+
 // Pause stops the process where it is (SIGSTOP): connections are accepted by
 // the kernel, and nothing answers. Resume lets it go on.
-func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
+func (s *Server) Pause() {
+	s.t.Helper()
+	s.signal(syscall.SIGSTOP)
+	ctx, cancel := context.WithTimeout(s.t.Context(), stopWithin)
+	defer cancel()
+	for !stopped(s.running.cmd.Process.Pid) { // a signal is only sent
+		if ctx.Err() != nil {
+			s.t.Fatalf("%s did not stop within %v", s.name, stopWithin)
+		}
+		runtime.Gosched()
+	}
+}
+
+// stopped reports whether all threads of a process are.
+func stopped(pid int) bool {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(tasks) == 0 {
+		return false
+	}
+	for _, task := range tasks {
+		stat, err := os.ReadFile(task)
+		if err != nil {
+			return false
+		}
+		// "pid (name) state …", and the name may hold anything.
+		if _, state, ok := strings.Cut(string(stat[bytes.LastIndexByte(stat, ')')+1:]), " "); !ok || !strings.HasPrefix(state, "T") {
+			return false
+		}
+	}
+	return true
+}
 
 // Resume lets a paused server go on.
 func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
