@@ -7,6 +7,17 @@ import (
 	"time"
 )
 
+// Autonomy is how far a policy may go by itself.
+type Autonomy string
+
+// The autonomies, from the least.
+const (
+	AutonomyShadow  Autonomy = "shadow"  // decides and records, does nothing
+	AutonomySuggest Autonomy = "suggest" // pages with the plan
+	AutonomyApprove Autonomy = "approve" // waits for a person's approval
+	AutonomyAuto    Autonomy = "auto"    // acts
+)
+
 // Class says what makes an action safe to repeat. It depends on the backend,
 // so a Forecast tells it.
 type Class string
@@ -43,6 +54,88 @@ type Step struct {
 	// Health names what proves each position healthy; empty: nothing does.
 	Health map[string]Witness `json:"health,omitempty"`
 	Undo   UndoMode           `json:"undo,omitempty"`
+	Flow
+	// Items are the ids that the step is about, chosen and bounded when it is
+	// taken (see Flow.Most); only kinds that take items have them.
+	Items []string `json:"items,omitempty"`
+}
+
+// Flow is how a step stands in its runbook. The zero value is a step on its
+// own: taken in its turn, verified before the next one.
+type Flow struct {
+	// ID is how later conditions call it: steps.ID.
+	ID string `json:"id,omitempty"`
+	// Within bounds the time from when the step is next until it is done, or
+	// for a wait until what it waits for holds; 0: none.
+	Within time.Duration `json:"within,omitempty"`
+	// Then says what is awaited before the next step.
+	Then Then `json:"then,omitempty"`
+	// Else says what a condition that is false means.
+	Else Else `json:"else,omitempty"`
+	// Lane groups neighbouring steps that run at once, each on targets of its
+	// own; 0: alone.
+	Lane int `json:"lane,omitempty"`
+	// Rescue is 1 + the index of the step for whose failure this one is taken;
+	// 0: it is of the main line.
+	Rescue int `json:"rescue,omitempty"`
+	// Resume says, on the last step of a rescue, that the main line goes on.
+	Resume bool `json:"resume,omitempty"`
+	// Until is what a step of kind "wait" waits for.
+	Until *Wait `json:"until,omitempty"`
+	// Most bounds the items of one step, and Pace those of all its actions in
+	// a sliding window; 0: the step takes no items.
+	Most int      `json:"most,omitempty"`
+	Pace ItemPace `json:"pace,omitzero"`
+}
+
+// Then says what is awaited before the next step is taken.
+type Then string
+
+// The values of Then.
+const (
+	ThenVerify Then = ""     // that it is known whether the step helped; the next one is taken only where it did not
+	ThenNext   Then = "next" // only that the step is done
+)
+
+// Else says what becomes of a step whose condition is false.
+type Else string
+
+// The values of Else.
+const (
+	ElseHold Else = ""     // the runbook waits, and the owner is paged
+	ElseSkip Else = "skip" // the step is passed over
+)
+
+// Wait is what a step of kind "wait" waits for: a witness that is clear for a
+// time, or a condition.
+type Wait struct {
+	Witness Witness       `json:"witness,omitzero"`
+	For     time.Duration `json:"for,omitempty"`
+	If      string        `json:"if,omitempty"` // CEL
+}
+
+// ItemPace is the most items in a sliding window.
+type ItemPace struct {
+	N   int           `json:"n"`
+	Per time.Duration `json:"per"`
+}
+
+// MarkState is how a step ended without an action.
+type MarkState string
+
+// The states of a mark.
+const (
+	StepSkipped MarkState = "skipped" // its condition was false
+	StepWaited  MarkState = "waited"  // what it waited for holds
+	StepFailed  MarkState = "failed"  // its attempts or its time ran out
+)
+
+// Mark says that a step of the plan is over though no action tells it.
+type Mark struct {
+	Index int       `json:"index"`
+	State MarkState `json:"state"`
+	Why   string    `json:"why"`
+	At    time.Time `json:"at"`
 }
 
 // Witness names the series that proves a position's health.
@@ -64,7 +157,8 @@ func (s Step) Hash() string {
 // Plan is a runbook resolved for one incident.
 type Plan struct {
 	Policy       string        `json:"policy"`
-	PolicyHash   string        `json:"policy_hash"` // of the policy's content
+	Autonomy     Autonomy      `json:"autonomy,omitempty"` // with which it began
+	PolicyHash   string        `json:"policy_hash"`        // of the policy's content
 	Steps        []Step        `json:"steps"`
 	VerifyWithin time.Duration `json:"verify_within"` // how long an effect may take to be seen
 	// Verify names what proves that an effect helped; empty: the incident's own
@@ -112,6 +206,13 @@ type Forecast struct {
 	Undo    *Step    `json:"undo,omitempty"`    // the step that takes it back
 	ByHand  string   `json:"by_hand,omitempty"` // the command with which a person takes it back
 	Latency Duration `json:"latency,omitempty"` // class C: the target's greatest latency
+	// NeedsApproval says why a person must approve it whatever the policy's
+	// autonomy: a schema migration lies between the two versions.
+	NeedsApproval string `json:"needs_approval,omitempty"`
+	// Hand says why the target looks as if somebody else had thrown it.
+	Hand string `json:"hand,omitempty"`
+	// Expires is how long what is thrown would stand; 0: until taken back.
+	Expires Duration `json:"expires,omitempty"`
 }
 
 // Duration is a time.Duration that is written as people write it ("1m30s").
@@ -174,6 +275,8 @@ type Action struct {
 	Receipt   Receipt    `json:"receipt,omitzero"`
 	Reason    string     `json:"reason,omitempty"` // of a failure or a doubt
 	Outcome   Outcome    `json:"outcome,omitempty"`
+	Spends    []string   `json:"spends,omitempty"`   // scopes of the budgets in which it counts
+	Approval  ApprovalID `json:"approval,omitempty"` // the one that it used up
 	ClaimedAt time.Time  `json:"claimed_at"`
 	EndedAt   time.Time  `json:"ended_at,omitzero"`  // Done or failed
 	VerifyBy  time.Time  `json:"verify_by,omitzero"` // by when new samples must show that it helped

@@ -15,6 +15,8 @@ const (
 	Undo     Verdict = "undo"     // take the action Takes back
 	Escalate Verdict = "escalate" // page the owner
 	Resolve  Verdict = "resolve"  // the incident has reached its end
+	Ask      Verdict = "ask"      // ask a person to approve the step
+	Advance  Verdict = "advance"  // write down that a step is over without an action
 )
 
 // Reason is one guard's answer, with its figures.
@@ -22,6 +24,9 @@ type Reason struct {
 	Guard  string `json:"guard"` // its name, which is also its code: "cooldown"
 	Passed bool   `json:"passed"`
 	Detail string `json:"detail"` // plain words with the figures: "last action 4m ago, cooldown 15m"
+	// Lifts says what would change the answer: "passes at 12:04:00Z",
+	// "signalboxctl release …"; empty where it passed.
+	Lifts string `json:"lifts,omitempty"`
 }
 
 // Key names something that a decision read: a key of the store, or a fact
@@ -32,20 +37,27 @@ type Key string
 // Decision is what should be done about one incident, and why. It is a value:
 // equal worlds give equal decisions.
 type Decision struct {
-	Incident IncidentID `json:"incident"`
-	Verdict  Verdict    `json:"verdict"`
-	Plan     *Plan      `json:"plan,omitempty"`    // Preview, Act
-	Next     int        `json:"next,omitempty"`    // Preview, Act: index of the step
-	Step     *Step      `json:"step,omitempty"`    // Preview, Act, Undo: the step to forecast or take
-	Takes    ActionID   `json:"takes,omitempty"`   // Undo (and its Preview): the action to take back; Settle: the action
-	Outcome  Outcome    `json:"outcome,omitempty"` // Settle
-	End      End        `json:"end,omitempty"`     // Resolve
-	GaveUp   string     `json:"gave_up,omitempty"` // Escalate: automation stops on this incident
-	Page     *PageNote  `json:"page,omitempty"`    // Escalate; Hold too, where a person must know of it
-	Shadow   []Shadow   `json:"shadow,omitempty"`  // what policies in shadow would have done
-	Because  []Reason   `json:"because"`           // every guard consulted
-	Reads    []Key      `json:"-"`
-	Until    time.Time  `json:"until,omitzero"` // it becomes due then; zero: only when something changes
+	Incident IncidentID  `json:"incident"`
+	Verdict  Verdict     `json:"verdict"`
+	Plan     *Plan       `json:"plan,omitempty"`     // Preview, Act
+	Next     int         `json:"next,omitempty"`     // Preview, Act: index of the step
+	Step     *Step       `json:"step,omitempty"`     // Preview, Act, Undo: the step to forecast or take
+	Takes    ActionID    `json:"takes,omitempty"`    // Undo (and its Preview): the action to take back; Settle: the action
+	Outcome  Outcome     `json:"outcome,omitempty"`  // Settle
+	End      End         `json:"end,omitempty"`      // Resolve
+	GaveUp   string      `json:"gave_up,omitempty"`  // Escalate: automation stops on this incident
+	Page     *PageNote   `json:"page,omitempty"`     // Escalate; Hold too, where a person must know of it
+	Mark     *Mark       `json:"mark,omitempty"`     // Advance
+	Approval *Approval   `json:"approval,omitempty"` // Ask: the request
+	Uses     ApprovalID  `json:"uses,omitempty"`     // Act: the approval that it uses up
+	Spends   []string    `json:"spends,omitempty"`   // Act: scopes of the budgets in which it counts
+	Demote   string      `json:"demote,omitempty"`   // why the plan's policy loses autonomy
+	Hands    []FoundHand `json:"hands,omitempty"`    // another's hand, found now
+	Want     *Want       `json:"-"`                  // where it wants a switch to be, also while it is held
+	Shadow   []Shadow    `json:"shadow,omitempty"`   // what policies in shadow would have done
+	Because  []Reason    `json:"because"`            // every guard consulted
+	Reads    []Key       `json:"-"`
+	Until    time.Time   `json:"until,omitzero"` // it becomes due then; zero: only when something changes
 }
 
 // Shadow is what a policy that only watches would have done.
@@ -61,7 +73,27 @@ type PageNote struct {
 	Owner string `json:"owner"`
 	// Group joins incidents into one page; empty: the incident's own.
 	Group string `json:"group,omitempty"`
-	Why   string `json:"why"` // one plain line
+	// With is the incident whose page it joins, since that is its cause.
+	With IncidentID `json:"with,omitempty"`
+	Why  string     `json:"why"` // one plain line
+	// Plan is what a policy suggests or wants approved, a line a step.
+	Plan []string `json:"plan,omitempty"`
+}
+
+// FoundHand is another's hand on a target.
+type FoundHand struct {
+	Target Target `json:"target"`
+	Found  string `json:"found"`
+}
+
+// Want is where a policy wants a switch to be, for one incident.
+type Want struct {
+	Switch   string // Step.Name
+	To       string
+	Policy   string
+	Autonomy Autonomy
+	Needs    int // independent origins
+	Order    int // of the policy in the configuration
 }
 
 // Signature changes when the verdict, the plan, the step, the outcome or the
@@ -76,7 +108,17 @@ func (d *Decision) Signature() string {
 		parts = append(parts, d.Step.Hash())
 	}
 	if d.Page != nil {
-		parts = append(parts, "page", d.Page.Owner, d.Page.Group)
+		parts = append(parts, "page", d.Page.Owner, d.Page.Group, string(d.Page.With))
+	}
+	if d.Mark != nil {
+		parts = append(parts, "mark", itoa(d.Mark.Index), string(d.Mark.State))
+	}
+	if d.Approval != nil {
+		parts = append(parts, "approval", string(d.Approval.ID))
+	}
+	parts = append(parts, string(d.Uses), d.Demote)
+	for _, h := range d.Hands {
+		parts = append(parts, "hand", string(h.Target))
 	}
 	for _, r := range d.Because {
 		parts = append(parts, r.Guard, passedOrHeld(r.Passed))

@@ -12,6 +12,14 @@ type Facts struct {
 	// KillFile says why the local kill file stops all remediation; empty: it
 	// is not there.
 	KillFile string
+	// Silenced are the silences in force at Alertmanager, for incidents that it
+	// does not hold itself.
+	Silenced Silences
+
+	censuses  map[string]map[string]*census // detector, labels
+	wants     map[string]map[string]map[IncidentID]*Want
+	wantOf    map[IncidentID]*Want
+	calendars map[string]*Calendar
 }
 
 // NewFacts returns no facts: everything is Unknown.
@@ -20,6 +28,10 @@ func NewFacts() *Facts {
 		readings:  map[string]map[string]*Reading{},
 		subjects:  map[Key]map[string]*Reading{},
 		forecasts: map[string]*Forecast{},
+		censuses:  map[string]map[string]*census{},
+		wants:     map[string]map[string]map[IncidentID]*Want{},
+		wantOf:    map[IncidentID]*Want{},
+		calendars: map[string]*Calendar{},
 	}
 }
 
@@ -48,9 +60,10 @@ func (f *Facts) Put(r *Reading) Key {
 func (f *Facts) Replace(r *Reading) Key {
 	k := ReadingKey(r.Detector, r.Subject)
 	series := r.Series + "\x00" + r.Episode
-	if old := f.readings[r.Detector][series]; old != nil && old.Subject != r.Subject {
+	if old := f.readings[r.Detector][series]; old != nil {
 		f.drop(old, series)
 	}
+	f.counted(r, 1)
 	if f.readings[r.Detector] == nil {
 		f.readings[r.Detector] = map[string]*Reading{}
 	}
@@ -71,6 +84,7 @@ func (f *Facts) Drop(detector, series, episode string) {
 }
 
 func (f *Facts) drop(r *Reading, series string) {
+	f.counted(r, -1)
 	k := ReadingKey(r.Detector, r.Subject)
 	delete(f.subjects[k], series)
 	if len(f.subjects[k]) == 0 {

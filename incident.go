@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -28,6 +29,8 @@ func NewIncidentID(r Reading) IncidentID {
 func DedupKey(r Reading) string {
 	return "signalbox-" + digest(r.Detector, r.Series, r.Episode)[:40]
 }
+
+func itoa(i int) string { return strconv.Itoa(i) }
 
 func digest(parts ...string) string {
 	h := sha256.New()
@@ -70,10 +73,20 @@ type Incident struct {
 	// that made it. Next is the index of the step to take next.
 	Plan    *Plan      `json:"plan,omitempty"`
 	Next    int        `json:"next,omitempty"`
+	PlanAt  time.Time  `json:"plan_at,omitzero"`  // when it was chosen
+	Marks   []Mark     `json:"marks,omitempty"`   // steps that ended without an action
 	Actions []ActionID `json:"actions,omitempty"` // in the order in which they were claimed
 	Outcome Outcome    `json:"outcome,omitempty"` // of the last action
 	// GaveUp says why automation has stopped on this incident; a person has it.
 	GaveUp string `json:"gave_up,omitempty"`
+
+	// Recent are the openings of earlier incidents on the same subject, of the
+	// same detector, within the last hours, oldest first.
+	Recent []time.Time `json:"recent,omitempty"`
+	// Told are the policies whose record has counted this incident: "would/NAME".
+	Told []string `json:"told,omitempty"`
+	// ETA is the owner's own word on when it will be over; nil: unknown.
+	ETA *Control `json:"eta,omitempty"`
 
 	Page      string `json:"page,omitempty"`       // key of the page that its owner got
 	PageAfter string `json:"page_after,omitempty"` // reason of the page

@@ -165,4 +165,7 @@ type Batch struct {
 	// Incomplete says why the batch is known to lack something; nothing may
 	// be decided on it until it is completed.
 	Incomplete string `json:"incomplete,omitempty"`
+	// Words are what people said elsewhere, as the pager tells it: an
+	// acknowledgement, with Scope "page/KEY".
+	Words []Control `json:"words,omitempty"`
 }

@@ -12,12 +12,15 @@ type State struct {
 	Budgets   map[string]*Spend // by scope: "all", "policy/<name>"
 	Policies  map[string]*PolicyState
 	Pages     map[string]*Page // by dedup key
+	Approvals map[ApprovalID]*Approval
 	Controls  Controls
 	Active    ActiveConfig
 	Beats     map[string]*Heartbeat // by replica
 	// Rev holds the store's mod revision of each key; a key that is not there
 	// does not exist. Claims are conditional on it.
 	Rev map[Key]int64
+
+	subjects map[string]map[IncidentID]*Incident // open incidents by subject; follows from Incidents
 }
 
 // NewState returns an empty State.
@@ -25,7 +28,8 @@ func NewState() *State {
 	return &State{
 		Incidents: map[IncidentID]*Incident{}, Actions: map[ActionID]*Action{}, Targets: map[Target]*TargetState{},
 		Budgets: map[string]*Spend{}, Policies: map[string]*PolicyState{}, Pages: map[string]*Page{},
-		Beats: map[string]*Heartbeat{}, Rev: map[Key]int64{},
+		Approvals: map[ApprovalID]*Approval{}, Beats: map[string]*Heartbeat{}, Rev: map[Key]int64{},
+		subjects: map[string]map[IncidentID]*Incident{},
 	}
 }
 
@@ -37,6 +41,7 @@ const (
 	BudgetPrefix   = "budget/"
 	PolicyPrefix   = "policy/"
 	PagePrefix     = "page/"
+	ApprovalPrefix = "approval/"
 	BeatPrefix     = "heartbeat/"
 	ControlsKey    = "controls"
 	ActiveKey      = "config/active"
@@ -60,6 +65,9 @@ func PolicyKey(name string) Key { return Key(PolicyPrefix + KeyPart(name)) }
 // PageKey is the store key of a page.
 func PageKey(dedup string) Key { return Key(PagePrefix + KeyPart(dedup)) }
 
+// ApprovalKey is the store key of an approval.
+func ApprovalKey(id ApprovalID) Key { return Key(ApprovalPrefix + KeyPart(string(id))) }
+
 // BeatKey is the store key of a replica's heartbeat.
 func BeatKey(replica string) Key { return Key(BeatPrefix + KeyPart(replica)) }
 
@@ -77,6 +85,19 @@ type TargetState struct {
 	Token       Token     `json:"token,omitempty"` // the last one used on it
 	// Thrown is the action whose effect stands and was not taken back.
 	Thrown ActionID `json:"thrown,omitempty"`
+	// Hand is another's hand that was found on it: automation yields until a
+	// person releases it.
+	Hand *Hand `json:"hand,omitempty"`
+	// Domains are the scopes of failure domains (Scope of Spend) in which the
+	// last action on it counts.
+	Domains []string `json:"domains,omitempty"`
+}
+
+// Hand is a sign that somebody else threw a target: it is not where the last
+// action left it.
+type Hand struct {
+	At    time.Time `json:"at"`
+	Found string    `json:"found"` // plain words: "found at replica-a, left at replica-b by action …"
 }
 
 // Spend is what was spent of a budget.
@@ -85,11 +106,40 @@ type Spend struct {
 	Times []time.Time `json:"times"` // wall times of claims, oldest first
 }
 
-// PolicyState says since when a policy may act: only onsets seen after it.
+// PolicyState says since when a policy may act (only on onsets seen after it),
+// how far, and what became of what it did.
 type PolicyState struct {
 	Name        string    `json:"name"`
 	Hash        string    `json:"hash"`
 	ActivatedAt time.Time `json:"activated_at"`
+	// Demoted is set when the policy lost autonomy by itself; it stays, also
+	// across edits and restarts, until a person restores it.
+	Demoted *Demotion    `json:"demoted,omitempty"`
+	Record  PolicyRecord `json:"record,omitzero"`
+}
+
+// Demotion is the loss of a policy's autonomy.
+type Demotion struct {
+	To       Autonomy   `json:"to"` // as far as it may go now
+	Why      string     `json:"why"`
+	At       time.Time  `json:"at"`
+	Incident IncidentID `json:"incident,omitempty"`
+}
+
+// PolicyRecord counts what a policy did since it was first seen, whatever its
+// content was: what argues for its promotion, or against it.
+type PolicyRecord struct {
+	Since        time.Time `json:"since,omitzero"`
+	Would        int       `json:"would,omitempty"`     // incidents on which it would have acted, in shadow
+	Suggested    int       `json:"suggested,omitempty"` // plans that it paged
+	Actions      int       `json:"actions,omitempty"`   // forward, that had an effect
+	Recovered    int       `json:"recovered,omitempty"`
+	NotRecovered int       `json:"not_recovered,omitempty"`
+	Unverified   int       `json:"unverified,omitempty"`
+	ByHand       int       `json:"by_hand,omitempty"` // taken back by a person while the incident was open
+	Approved     int       `json:"approved,omitempty"`
+	Denied       int       `json:"denied,omitempty"`
+	Demotions    int       `json:"demotions,omitempty"`
 }
 
 // ActiveConfig is the configuration that the cluster runs.
@@ -107,84 +157,35 @@ type Heartbeat struct {
 	Good    map[string]time.Time `json:"good"`
 }
 
-// ControlKind is what a control does.
-type ControlKind string
+// SubjectKey names the open incidents on a subject, for Reads.
+func SubjectKey(subject string) Key { return Key("fact/subject/" + KeyPart(subject)) }
 
-// The controls. Kill and Pause stop actions until they are lifted; the others
-// are a person's word, given once.
-const (
-	Kill        ControlKind = "kill"
-	Pause       ControlKind = "pause"
-	Resume      ControlKind = "resume"      // lifts pauses, and the kill switch when its scope is "all"
-	Release     ControlKind = "release"     // a target that automation had stopped on
-	TakeBack    ControlKind = "undo"        // an incident's thrown switches that wait to be asked about
-	Acknowledge ControlKind = "acknowledge" // a page, in the pager
-)
-
-// Control is one control that a person set.
-type Control struct {
-	Kind ControlKind `json:"kind"`
-	// Scope is "all", "policy/NAME", "owner/NAME", "target/TARGET" or
-	// "incident/ID".
-	Scope  string    `json:"scope"`
-	Until  time.Time `json:"until,omitzero"` // Pause: lifted by itself then; zero: by a person only
-	Reason string    `json:"reason,omitempty"`
-	Who    string    `json:"who"`
-	At     time.Time `json:"at"`
+// PutIncident takes an incident in, and keeps the index by subject.
+func (s *State) PutIncident(i *Incident) {
+	s.DropIncident(i.ID)
+	s.Incidents[i.ID] = i
+	if i.Closed() {
+		return
+	}
+	if s.subjects[i.Reading.Subject] == nil {
+		s.subjects[i.Reading.Subject] = map[IncidentID]*Incident{}
+	}
+	s.subjects[i.Reading.Subject][i.ID] = i
 }
 
-// Controls are the controls in force, as one record, so that a claim can be
-// conditional on none having been added.
-type Controls struct {
-	Killed *Control  `json:"killed,omitempty"`
-	Pauses []Control `json:"pauses,omitempty"`
-	Words  []Control `json:"words,omitempty"` // Undo and Acknowledge that were not carried out yet
+// DropIncident forgets an incident.
+func (s *State) DropIncident(id IncidentID) {
+	old := s.Incidents[id]
+	if old == nil {
+		return
+	}
+	delete(s.Incidents, id)
+	delete(s.subjects[old.Reading.Subject], id)
+	if len(s.subjects[old.Reading.Subject]) == 0 {
+		delete(s.subjects, old.Reading.Subject)
+	}
 }
 
-// Page is one page to one owner, for one incident or for a group.
-type Page struct {
-	Key       string       `json:"key"` // dedup key at the pager
-	Owner     string       `json:"owner"`
-	Incidents []IncidentID `json:"incidents"` // that it speaks of and that are open
-	Why       string       `json:"why"`
-	Due       time.Time    `json:"due"` // not sent before: a group gathers until then
-	// Want and Sent count the events asked for and the events that the pager
-	// accepted; they differ while one is owed. Event is the one wanted last.
-	Want  int       `json:"want"`
-	Sent  int       `json:"sent"`
-	Event PageEvent `json:"event"`
-	Body  PageBody  `json:"body"`
-	At    time.Time `json:"at"` // of the last change
-	Error string    `json:"error,omitempty"`
-}
-
-// PageEvent is what a page tells the pager.
-type PageEvent string
-
-// The page events, as PagerDuty's Events API v2 names them.
-const (
-	PageTrigger     PageEvent = "trigger"
-	PageAcknowledge PageEvent = "acknowledge"
-	PageResolve     PageEvent = "resolve"
-)
-
-// PageBody is what a person reads on a page. Only listed fields leave the
-// building: no log lines, no raw bodies.
-type PageBody struct {
-	Summary  string            `json:"summary"`  // cut to the pager's limit when it is sent
-	Severity string            `json:"severity"` // critical, error, warning or info
-	Source   string            `json:"source"`   // what is ill
-	At       time.Time         `json:"at"`
-	Evidence []string          `json:"evidence,omitempty"`
-	Done     []string          `json:"done,omitempty"`   // what was done, oldest first
-	Thrown   []Thrown          `json:"thrown,omitempty"` // what is thrown now
-	Links    []Link            `json:"links,omitempty"`
-	Labels   map[string]string `json:"labels,omitempty"`
-}
-
-// Thrown is one switch that stands where an action put it.
-type Thrown struct {
-	Action ActionID `json:"action"`
-	What   string   `json:"what"`    // "read-endpoint is at replica-b (was replica-a)"
-	ByHand string   `json:"by_hand"` // the command that takes it back
-}
+// OpenOn returns the open incidents on a subject, in no order; the map must not
+// be changed.
+func (s *State) OpenOn(subject string) map[IncidentID]*Incident { return s.subjects[subject] }

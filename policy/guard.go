@@ -184,7 +184,7 @@ func (l *look) outdated(f *signalbox.Forecast, by time.Time) bool {
 
 // take decides on a move forward.
 func (l *look) take(m *move) signalbox.Decision {
-	act := signalbox.Decision{Verdict: signalbox.Act, Plan: m.plan, Next: m.index, Step: m.step}
+	act := signalbox.Decision{Verdict: signalbox.Act, Plan: m.plan, Next: m.index, Step: m.step, Spends: l.spends(m)}
 	if isPage(m.step) {
 		return l.takePage(m, act)
 	}

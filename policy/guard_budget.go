@@ -43,6 +43,11 @@ func guardBudget(l *look, m *move) answer {
 	return answer{passes, "none is set"}
 }
 
+// spends are the scopes in which a move forward counts.
+func (l *look) spends(m *move) []string {
+	return []string{BudgetAll, budgetScope(m.plan.Policy)}
+}
+
 func (l *look) spend(scope string) []time.Time {
 	l.read(signalbox.BudgetKey(scope))
 	if s := l.w.State.Budgets[scope]; s != nil {

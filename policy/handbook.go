@@ -189,9 +189,6 @@ func (h *Handbook) Policies() []string {
 // BudgetAll is the scope of the budget over all policies.
 const BudgetAll = "all"
 
-// BudgetScopes are the scopes in which an action of a policy is spent.
-func BudgetScopes(policy string) []string { return []string{BudgetAll, budgetScope(policy)} }
-
 func budgetScope(policy string) string { return "policy/" + policy }
 
 // LongestWindow is how far back any cooldown or budget looks: times of actions

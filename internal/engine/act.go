@@ -13,7 +13,6 @@ import (
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/journal"
-	"github.com/signalbox/signalbox/policy"
 )
 
 // confirmation says that the evidence for a step was asked for again: nothing
@@ -131,11 +130,11 @@ func (l *loop) claim(d *signalbox.Decision, now time.Time) (*signalbox.Action, b
 	a := l.action(w, id)
 	*a = signalbox.Action{
 		ID: id, Incident: d.Incident, Step: *d.Step, Undoes: d.Takes, Forecast: *fc,
-		Stage: signalbox.Claimed, Attempts: 1, ClaimedAt: now,
+		Stage: signalbox.Claimed, Attempts: 1, ClaimedAt: now, Spends: d.Spends, Approval: d.Uses,
 	}
 	if d.Plan != nil {
 		a.Policy, a.Index = d.Plan.Policy, d.Next
-		inc.Plan = d.Plan
+		l.begun(inc, d.Plan, now)
 	} else if inc.Plan != nil {
 		a.Policy = inc.Plan.Policy
 	}
@@ -152,7 +151,7 @@ func (l *loop) claim(d *signalbox.Decision, now time.Time) (*signalbox.Action, b
 		}
 	}
 	if a.Undoes == "" {
-		for _, scope := range policy.BudgetScopes(a.Policy) {
+		for _, scope := range a.Spends {
 			w.put(journal.PutSpend(&signalbox.Spend{Scope: scope, Times: spend(l.spent(scope), now)}))
 		}
 	}
@@ -163,6 +162,14 @@ func (l *loop) claim(d *signalbox.Decision, now time.Time) (*signalbox.Action, b
 	}
 	l.e.metrics.actions[signalbox.Claimed].Inc()
 	return l.state.Actions[id], true
+}
+
+// begun puts a plan in force, with the first step that is taken of it.
+func (l *loop) begun(inc *signalbox.Incident, plan *signalbox.Plan, now time.Time) {
+	if inc.PlanAt.IsZero() {
+		inc.PlanAt = now
+	}
+	inc.Plan = plan
 }
 
 // carriedOut takes a person's word off the controls, once it is acted on.

@@ -98,6 +98,7 @@ func (l *loop) carryOut(d *signalbox.Decision, now time.Time) {
 	}
 	l.last[d.Incident] = d
 	l.due.schedule(d.Incident, d.Until)
+	l.wants(d.Incident, d.Want)
 	l.e.metrics.decisions[d.Verdict].Inc()
 	switch d.Verdict {
 	case signalbox.Preview:
@@ -111,6 +112,14 @@ func (l *loop) carryOut(d *signalbox.Decision, now time.Time) {
 		l.resolve(d, now)
 	case signalbox.Hold, signalbox.Verify, signalbox.Escalate:
 		l.note(d)
+	}
+}
+
+// wants notes where an incident wants a switch to be (nil: nowhere), for those
+// that want the same one.
+func (l *loop) wants(id signalbox.IncidentID, want *signalbox.Want) {
+	for _, k := range l.facts.PutWant(id, want) {
+		l.touch(k)
 	}
 }
 

@@ -113,9 +113,11 @@ type Set struct {
 	Detectors    map[string]Detector       // by name
 	Owners       map[string]signalbox.Step // an owner's page step, by name
 	Primary      map[string]string         // who an owner's primary is, for people
+	Ladders      map[string]Ladder         // beyond an owner's page step, by name
 	DefaultOwner string
 	Remediators  map[string]signalbox.Remediator // by kind
 	Pager        kind.Pager
+	Pagers       map[string]kind.Pager // by the kind of a page step; Pager for those not in it
 	// Ask asks the named detectors' questions now, and returns when their
 	// readings have been given to Observe. Detectors that are not polled are
 	// passed over.
@@ -128,6 +130,14 @@ type Set struct {
 // MayCome reports whether a detector that is not in the set may still come.
 func (s *Set) MayCome(detector string) bool {
 	return slices.ContainsFunc(s.Unread, func(begin string) bool { return strings.HasPrefix(detector, begin) })
+}
+
+// Ladder is how an owner is reached when its primary is not, or when its pager
+// fails.
+type Ladder struct {
+	BackupName string          // as people write it
+	Backup     *signalbox.Step // page step; nil: none
+	Second     *signalbox.Step // of the second channel; nil: none
 }
 
 // Detector is what the engine must know of a detector.

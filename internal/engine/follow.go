@@ -7,7 +7,6 @@ import (
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/journal"
-	"github.com/signalbox/signalbox/policy"
 )
 
 // follow drives an action whose end is not known: work that goes on, or a
@@ -224,7 +223,7 @@ func (l *loop) giveBack(w *write, a *signalbox.Action) {
 	if a.Undoes != "" || len(a.Forecast.Targets) == 0 {
 		return
 	}
-	for _, scope := range policy.BudgetScopes(a.Policy) {
+	for _, scope := range a.Spends {
 		w.put(journal.PutSpend(&signalbox.Spend{Scope: scope, Times: refund(l.spent(scope), a.ClaimedAt)}))
 	}
 }

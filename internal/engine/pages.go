@@ -103,7 +103,8 @@ func (l *loop) pageStep(d *signalbox.Decision, now time.Time) {
 		ID: id, Incident: d.Incident, Policy: d.Plan.Policy, Index: d.Next, Step: *d.Step, Stage: signalbox.Done, Attempts: 1,
 		Forecast: signalbox.Forecast{At: now, Class: signalbox.ClassB}, ClaimedAt: now, EndedAt: now,
 	}
-	inc.Plan, inc.Next = d.Plan, d.Next+1
+	l.begun(inc, d.Plan, now)
+	inc.Next = d.Next + 1
 	inc.Actions = append(slices.Clone(inc.Actions), id)
 	w.entry(journal.Intent, d.Incident, id, a)
 	note := signalbox.PageNote{Owner: d.Step.Name, Why: "step of " + d.Plan.Policy}

@@ -55,6 +55,7 @@ func (l *loop) resolve(d *signalbox.Decision, now time.Time) {
 	if r.Condition == signalbox.Clear && r.Episode != "" {
 		l.facts.Drop(r.Detector, r.Series, r.Episode)
 	}
+	l.wants(d.Incident, nil)
 	delete(l.last, d.Incident)
 	delete(l.confirmed, d.Incident)
 	l.due.schedule(d.Incident, time.Time{})

@@ -149,8 +149,12 @@ func (l *loop) took(w *write, recs []journal.Record, rev store.Revision) error {
 		delete(l.direct.sent, key)
 	}
 	for id := range w.incs {
-		l.index.incident(l.state.Incidents[id], id)
+		inc := l.state.Incidents[id]
+		l.index.incident(inc, id)
 		l.touchIncident(id)
+		if inc != nil {
+			l.touch(signalbox.SubjectKey(inc.Reading.Subject))
+		}
 	}
 	for _, k := range w.deletes {
 		l.index.forget(k)

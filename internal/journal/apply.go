@@ -83,9 +83,7 @@ func take(s *signalbox.State, kv store.KV) error {
 func takeRecord(s *signalbox.State, kv store.KV) error {
 	switch prefix, _ := cut(kv.Key); prefix {
 	case signalbox.IncidentPrefix:
-		return takeInto(s.Incidents, kv, func(i *signalbox.Incident) (signalbox.IncidentID, signalbox.Key) {
-			return i.ID, signalbox.IncidentKey(i.ID)
-		})
+		return takeIncident(s, kv)
 	case signalbox.ActionPrefix:
 		return takeInto(s.Actions, kv, func(a *signalbox.Action) (signalbox.ActionID, signalbox.Key) {
 			a.Token = signalbox.Token(kv.Create)
@@ -101,6 +99,10 @@ func takeRecord(s *signalbox.State, kv store.KV) error {
 		return takeInto(s.Policies, kv, func(p *signalbox.PolicyState) (string, signalbox.Key) { return p.Name, signalbox.PolicyKey(p.Name) })
 	case signalbox.PagePrefix:
 		return takeInto(s.Pages, kv, func(p *signalbox.Page) (string, signalbox.Key) { return p.Key, signalbox.PageKey(p.Key) })
+	case signalbox.ApprovalPrefix:
+		return takeInto(s.Approvals, kv, func(a *signalbox.Approval) (signalbox.ApprovalID, signalbox.Key) {
+			return a.ID, signalbox.ApprovalKey(a.ID)
+		})
 	case signalbox.BeatPrefix:
 		return takeInto(s.Beats, kv, func(b *signalbox.Heartbeat) (string, signalbox.Key) { return b.Replica, signalbox.BeatKey(b.Replica) })
 	case signalbox.ControlsKey:
@@ -109,6 +111,18 @@ func takeRecord(s *signalbox.State, kv store.KV) error {
 		return takeOne(&s.Active, kv)
 	}
 	return errNotState(kv.Key)
+}
+
+func takeIncident(s *signalbox.State, kv store.KV) error {
+	i, err := open[signalbox.Incident](kv.Key, kv.Value)
+	if err != nil {
+		return err
+	}
+	if key := signalbox.IncidentKey(i.ID); string(key) != kv.Key {
+		return fmt.Errorf("%s: the record is that of %q", kv.Key, key)
+	}
+	s.PutIncident(i)
+	return nil
 }
 
 // takeInto decodes a record into its map. A record that stands under another's
@@ -139,7 +153,7 @@ func drop(s *signalbox.State, key string) {
 	delete(s.Rev, signalbox.Key(key))
 	switch prefix, name := cut(key); prefix {
 	case signalbox.IncidentPrefix:
-		delete(s.Incidents, signalbox.IncidentID(name))
+		s.DropIncident(signalbox.IncidentID(name))
 	case signalbox.ActionPrefix:
 		delete(s.Actions, signalbox.ActionID(name))
 	case signalbox.TargetPrefix:
@@ -150,6 +164,8 @@ func drop(s *signalbox.State, key string) {
 		delete(s.Policies, unescape(name))
 	case signalbox.PagePrefix:
 		delete(s.Pages, unescape(name))
+	case signalbox.ApprovalPrefix:
+		delete(s.Approvals, signalbox.ApprovalID(unescape(name)))
 	case signalbox.BeatPrefix:
 		delete(s.Beats, unescape(name))
 	case signalbox.ControlsKey:

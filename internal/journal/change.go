@@ -40,6 +40,9 @@ func PutPolicy(p *signalbox.PolicyState) Change { return put(signalbox.PolicyKey
 // PutPage returns the change that stores a page.
 func PutPage(p *signalbox.Page) Change { return put(signalbox.PageKey(p.Key), p) }
 
+// PutApproval returns the change that stores a request for approval.
+func PutApproval(a *signalbox.Approval) Change { return put(signalbox.ApprovalKey(a.ID), a) }
+
 // PutHeartbeat returns the change that stores a heartbeat. It is not audited.
 func PutHeartbeat(b *signalbox.Heartbeat) Change { return put(signalbox.BeatKey(b.Replica), b) }
 
@@ -116,7 +119,7 @@ func isState(key string) bool {
 // statePrefixes are those of all records of State, in key order.
 func statePrefixes() []string {
 	return []string{
-		signalbox.ActionPrefix, signalbox.BudgetPrefix, signalbox.ActiveKey, signalbox.ControlsKey, signalbox.BeatPrefix,
+		signalbox.ActionPrefix, signalbox.ApprovalPrefix, signalbox.BudgetPrefix, signalbox.ActiveKey, signalbox.ControlsKey, signalbox.BeatPrefix,
 		signalbox.IncidentPrefix, signalbox.PagePrefix, signalbox.PolicyPrefix, signalbox.TargetPrefix,
 	}
 }

@@ -125,3 +125,17 @@ type Pager interface {
 	// can't help.
 	Page(ctx context.Context, spec json.RawMessage, key string, event signalbox.PageEvent, body signalbox.PageBody) error
 }
+
+// AckReader is a Pager that can tell what became of its pages, for where
+// nothing posts it to us.
+type AckReader interface {
+	// Acks returns those of keys that a person acknowledged, and who. Its
+	// errors are those of Pager.
+	Acks(ctx context.Context, spec json.RawMessage, keys []string) (map[string]signalbox.Control, error)
+}
+
+// Noter is a Pager that can tell more on the incident of a page. A note is told
+// at least once.
+type Noter interface {
+	Note(ctx context.Context, spec json.RawMessage, key string, n signalbox.Note) error
+}
