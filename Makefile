@@ -8,7 +8,7 @@ CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/signalbox-test
 GOLANGCI := $(CACHE)/bin/golangci-lint
 GOLANGCI_VERSION := v2.15.0
 
-.PHONY: run test check lint build bench fuzz schema servers clean help
+.PHONY: run test sim check lint build bench fuzz schema servers clean help
 
 .DEFAULT_GOAL := help
 
@@ -32,6 +32,13 @@ endif
 ## test: install or build what the tests need, then run all of them
 test: servers
 	$(GO) test -race -parallel 4 -timeout 30m ./... # the stories mostly wait
+	$(MAKE) sim
+
+## sim: months of incidents in virtual time, with faults; INCIDENTS, DAYS and SEED say how many
+INCIDENTS ?= 100000
+DAYS ?= 90
+sim:
+	SIGNALBOX_INCIDENTS=$(INCIDENTS) SIGNALBOX_DAYS=$(DAYS) SIGNALBOX_SEED=$(SEED) $(GO) test -count=1 -timeout 0 -v -run TestNinetyDays ./test/sim
 
 ## check: lint and unit tests, for the inner loop
 check: lint
