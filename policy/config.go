@@ -38,7 +38,7 @@ type ScopedRates struct {
 type Freeze struct {
 	Name     string
 	From, To time.Time
-	Covers   func(time.Time) bool // recurring, to the minute; pure
+	Covers   func(time.Time) bool `json:"-"` // recurring, to the minute; pure
 	Calendar string               // name of a calendar among the facts
 	// CalendarAge is how old a calendar may be that is relied on.
 	CalendarAge time.Duration
