@@ -21,7 +21,7 @@ func (s *sim) plan() {
 	}{
 		{6, func() { s.restart((*sim).die, s.between(time.Second, 2*time.Minute)) }},
 		{1, func() { s.restart((*sim).halt, s.between(time.Second, 10*time.Minute)) }},
-		{4, func() { s.count("lease lost"); s.store.Expire("engine") }},
+		{4, func() { s.count("lease lost"); s.expire() }},
 		{3, s.storeAway},
 		{2, s.pagerAway},
 		{6, s.blind},
@@ -210,6 +210,27 @@ func (s *sim) setKill(there bool) {
 	s.oracle.mu.Lock()
 	defer s.oracle.mu.Unlock()
 	s.oracle.killedAt = at
+}
+
+// atDoor is what happens between the claim of an action and its send.
+func (s *sim) atDoor(x float64) {
+	const lasts = 2 * time.Minute
+	switch {
+	case x < 0.4:
+		s.setKill(true)
+		time.AfterFunc(lasts, func() { s.setKill(false) })
+	case x < 0.8:
+		s.control(signalbox.Control{Kind: signalbox.Pause, Scope: "all", Who: "@sre", Reason: "stop", Until: time.Now().Add(lasts)})
+	default:
+		s.expire()
+	}
+	time.Sleep(time.Millisecond) //nolint:forbidigo // bubble time
+}
+
+// expire ends the leader's lease.
+func (s *sim) expire() {
+	s.term.Add(1)
+	s.store.Expire("engine")
 }
 
 // switches are the names of all, in order.

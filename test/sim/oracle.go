@@ -57,8 +57,9 @@ func (o *oracle) say(format string, args ...any) {
 	}
 }
 
-// sent judges a request at the moment at which it reaches its switch.
-func (o *oracle) sent(p *points, a *signalbox.Action) {
+// sent judges a request at the moment at which it reaches its switch; leads says
+// that the lease under which it was started is not lost.
+func (o *oracle) sent(p *points, a *signalbox.Action, leads bool) {
 	sick, since := o.s.truth(a)
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -71,6 +72,9 @@ func (o *oracle) sent(p *points, a *signalbox.Action) {
 	}
 	if ts := o.targets[p.target()]; ts == nil || ts.Holder != a.ID {
 		o.say("I3: %s is sent, and %s is held by another: %+v", a.ID, p.target(), ts)
+	}
+	if !leads {
+		o.say("I7: %s is sent after its lease was lost", a.ID)
 	}
 	if !o.killedAt.IsZero() && o.killedAt.Before(now) {
 		o.say("I7: %s is sent under the kill file of %s", a.ID, o.killedAt)

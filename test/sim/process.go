@@ -184,7 +184,7 @@ func (s *sim) die() {
 		return
 	}
 	p.line.cut.Store(true)
-	s.store.Expire("engine")
+	s.expire()
 	p.stop()
 	<-p.ended
 	synctest.Wait()

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,6 +46,7 @@ type sim struct {
 	onTheWay sync.WaitGroup
 	throws   []effect // forward, in the order of their effects; guarded by oracle.mu
 	lives    int
+	term     atomic.Int64 // of the lease
 	planned  timeline
 	seq      int
 	begun    time.Time

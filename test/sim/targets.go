@@ -122,12 +122,16 @@ func (p *points) chance(a *signalbox.Action, what string, try int) float64 {
 }
 
 func (p *points) start(ctx context.Context, a signalbox.Action) (signalbox.Receipt, error) {
+	term := p.s.term.Load()
 	p.mu.Lock()
 	p.tries[a.ID]++
 	try := p.tries[a.ID]
 	p.mu.Unlock()
 	if p.chance(&a, "pause", try) < 0.1 { // before the gate is asked
 		time.Sleep(time.Duration(p.chance(&a, "long", try) * float64(3*time.Second))) //nolint:forbidigo // bubble time
+	}
+	if p.chance(&a, "door", try) < 0.02 {
+		p.s.atDoor(p.chance(&a, "what", try))
 	}
 	if err := a.Gate(); err != nil {
 		return signalbox.Receipt{}, &signalbox.Failure{Reason: "not started", Err: err}
@@ -137,10 +141,10 @@ func (p *points) start(ctx context.Context, a signalbox.Action) (signalbox.Recei
 		p.mu.Unlock()
 		return signalbox.Receipt{}, errDown
 	}
-	p.s.oracle.sent(p, &a)
-	version, deaf := p.version, p.deaf || p.chance(&a, "deaf", try) < 0.02
+	p.s.oracle.sent(p, &a, p.s.term.Load() == term)
+	version, deaf := p.version, p.deaf || p.chance(&a, "deaf", try) < 0.04
 	lag := time.Duration(0)
-	if p.slow {
+	if p.slow || p.chance(&a, "slow", try) < 0.1 {
 		lag = time.Duration(p.chance(&a, "lag", try) * float64(latency))
 	}
 	p.mu.Unlock()
