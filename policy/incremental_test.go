@@ -40,8 +40,15 @@ func newHistory(t testing.TB) *history {
 	return x
 }
 
+// incrementalConfig has samples and forecasts that stay young for long: what else ends by
+// itself must make a decision due on its own.
 func incrementalConfig() Config {
-	return configOf(failover())
+	c := configOf(failover())
+	c.ForecastAge = 24 * time.Hour
+	for i := range c.Detectors {
+		c.Detectors[i].Fresh = 24 * time.Hour
+	}
+	return c
 }
 
 // touch makes due what read a key.
