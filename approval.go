@@ -3,12 +3,14 @@ package signalbox
 import "time"
 
 // ApprovalID names one request for approval. It follows from the incident, the
-// step, what it is bound to and how often it was asked before.
+// step and how often it was asked before.
 type ApprovalID string
 
-// NewApprovalID derives the id, 12 hexadecimal digits.
-func NewApprovalID(i IncidentID, index int, bound string, asked int) ApprovalID {
-	return ApprovalID(digest(string(i), itoa(index), bound, itoa(asked))[:12])
+// NewApprovalID derives the id, 12 hexadecimal digits. undoes is the action that
+// the step takes back, empty for a step forward; asked is how often it was asked
+// before.
+func NewApprovalID(i IncidentID, index int, undoes string, asked int) ApprovalID {
+	return ApprovalID(digest(string(i), itoa(index), undoes, itoa(asked))[:12])
 }
 
 // ApprovalState is what became of a request.

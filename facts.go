@@ -1,6 +1,10 @@
 package signalbox
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // Facts is the volatile part of the world: the freshest readings, forecasts
 // and the health of sources. It is lost at a restart and gathered again. The
@@ -38,6 +42,19 @@ func NewFacts() *Facts {
 // ReadingKey names the readings of a detector on a subject, for Reads.
 func ReadingKey(detector, subject string) Key {
 	return Key("fact/reading/" + KeyPart(detector) + "/" + KeyPart(subject))
+}
+
+// DetectorKey names all readings of a detector, for Reads.
+func DetectorKey(detector string) Key { return Key("fact/detector/" + KeyPart(detector)) }
+
+// OfDetector returns the freshest readings of a detector, sorted by series.
+func (f *Facts) OfDetector(detector string) []*Reading {
+	keys := slices.Sorted(maps.Keys(f.readings[detector]))
+	list := make([]*Reading, len(keys))
+	for i, k := range keys {
+		list[i] = f.readings[detector][k]
+	}
+	return list
 }
 
 // ForecastKey names the forecast of a step, for Reads.

@@ -85,6 +85,11 @@ type Incident struct {
 	Recent []time.Time `json:"recent,omitempty"`
 	// Told are the policies whose record has counted this incident: "would/NAME".
 	Told []string `json:"told,omitempty"`
+	// Trigger is the person who last set automation in motion on it, by a
+	// release or a word; empty: nobody did.
+	Trigger string `json:"trigger,omitempty"`
+	// ReleasedAt is when a person last gave it back to automation.
+	ReleasedAt time.Time `json:"released_at,omitzero"`
 	// ETA is the owner's own word on when it will be over; nil: unknown.
 	ETA *Control `json:"eta,omitempty"`
 

@@ -63,10 +63,10 @@ func (l *look) restore(a *signalbox.Action) (d signalbox.Decision, decided bool)
 		return l.hold("undo_ask", "%s waits for a person's word to be taken back, or for a hand (%s)", throw(&a.Step), a.Forecast.ByHand), true
 	}
 	f := l.consider(m)
-	if d, ok := goBack(m, f); ok {
+	if d, ok := l.goBack(m, f); ok {
 		return d, true
 	}
-	if m.forecast != nil && m.forecast.Refused != "" {
+	if m.forecast != nil && m.forecast.Refused != "" || len(l.hands) > 0 {
 		return l.stuck(a, f.why), true
 	}
 	return l.held(), true

@@ -2,35 +2,45 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 
 	signalbox "github.com/signalbox/signalbox"
 )
 
 // begin chooses the policy of a breached incident that has no plan: the first
-// in auto that matches. Policies in shadow are asked too, and cause nothing.
+// that matches and may do more than watch. Policies in shadow are asked too,
+// and cause nothing. Where it can't be told whether a policy matches, nothing is
+// done: it may be the one that was meant.
 func (l *look) begin() signalbox.Decision {
 	if s := l.suppressed(); s != "" {
 		return l.hold("suppressed", "the source holds it under %s: no page and no action", s)
 	}
 	rules := l.h.on[l.inc.Reading.Detector]
 	usable := len(rules) > 0 && l.breached()
-	if !usable && anyAuto(rules) {
+	if !usable && slices.ContainsFunc(rules, func(r *rule) bool { return r.Autonomy != Shadow }) {
 		return l.held()
 	}
 	var chosen *rule
 	for _, r := range rules {
-		if !usable || r.Autonomy == Auto && chosen != nil {
+		if !usable {
+			break
+		}
+		far := effective(r.Autonomy, l.policyState(r.Name))
+		if far != Shadow && chosen != nil {
 			continue
 		}
-		matched := l.matches(r)
-		if matched && r.Autonomy == Auto {
+		matched, err := l.matches(r)
+		switch {
+		case err != nil && far != Shadow:
+			return l.puzzled(r, err)
+		case matched && far != Shadow:
 			chosen = r
-		} else if matched {
+		case matched:
 			l.watch(r)
 		}
 	}
 	if chosen == nil {
-		l.note("policy", false, "no policy in auto matches, of %d on %q", len(rules), l.inc.Reading.Detector)
+		l.note("policy", false, "no policy that may act matches, of %d on %q", len(rules), l.inc.Reading.Detector)
 		return l.escalate("no policy acts on "+l.inc.Reading.Subject+" by itself", "")
 	}
 	m, err := l.firstMove(chosen)
@@ -39,20 +49,21 @@ func (l *look) begin() signalbox.Decision {
 		return l.escalate(fmt.Sprintf("policy %q has no plan: %v", chosen.Name, err), "")
 	}
 	// A first start must page once for each owner, and not step by step.
-	if a := guardOnset(l, m); a.effect == stops {
+	if a := guardOnset(l, m); a.effect == stops && m.autonomy() != Suggest {
 		l.note("onset", false, "%s", a.detail)
 		return l.giveUp(a.detail, "onset/"+l.owner())
 	}
 	return l.take(m)
 }
 
-func anyAuto(rules []*rule) bool {
-	for _, r := range rules {
-		if r.Autonomy == Auto {
-			return true
-		}
+// puzzled holds what a condition failed on, and tells the owner once.
+func (l *look) puzzled(r *rule, err error) signalbox.Decision {
+	why := fmt.Sprintf("whether policy %s matches can't be told: when: %v", r.Name, err)
+	d := l.hold("condition", "%s in %s", why, r.When)
+	if l.inc.Page == "" && l.suppressed() == "" {
+		d.Page = l.pageNote(why, "")
 	}
-	return false
+	return d
 }
 
 // breached reports whether the freshest reading shows that it is ill right now,
@@ -66,18 +77,19 @@ func (l *look) breached() bool {
 }
 
 // matches reports whether a policy is meant for the incident, and notes why not.
-// A label that is missing, or a condition that fails, never matches.
-func (l *look) matches(r *rule) bool {
+// A label of match that is missing never matches; a condition that fails, also
+// for a label or a value that is not there, is an error.
+func (l *look) matches(r *rule) (bool, error) {
 	for _, name := range sortedKeys(r.Match) {
 		if got, ok := l.own.Labels[name]; !ok || got != r.Match[name] {
 			l.note("match", false, "policy %q: label %s must be %q, got %q", r.Name, name, r.Match[name], got)
-			return false
+			return false, nil
 		}
 	}
 	c := r.when[l.h.detectors[l.own.Detector].Unit]
 	if c == nil {
 		l.note("match", true, "policy %q: its labels agree", r.Name)
-		return true
+		return true, nil
 	}
 	ok, err := c.holds(&input{reading: l.own, destination: func() *destination { return l.destination(l.firstSwitch(r)) }})
 	switch {
@@ -88,7 +100,7 @@ func (l *look) matches(r *rule) bool {
 	default:
 		l.note("match", true, "policy %q: when is true: %s", r.Name, c.text)
 	}
-	return ok && err == nil
+	return ok && err == nil, err
 }
 
 // firstSwitch is the first switch that a policy would throw for the incident;
@@ -109,6 +121,7 @@ func (l *look) firstMove(r *rule) (*move, error) {
 	if err != nil {
 		return nil, err
 	}
+	plan.Autonomy = effective(r.Autonomy, l.policyState(r.Name))
 	return &move{plan: plan, step: &plan.Steps[0], rule: r}, nil
 }
 

@@ -24,7 +24,7 @@ func TestChoice(t *testing.T) {
 		"none":                 {[]Policy{named("one", no)}, ""},
 		"label differs":        {[]Policy{named("one", func(p *Policy) { p.Match["env"] = "dev" })}, ""},
 		"label missing":        {[]Policy{named("one", func(p *Policy) { p.Match["zone"] = "" })}, ""},
-		"missing in when":      {[]Policy{named("one", func(p *Policy) { p.When = `labels.zone != "x"` }), named("two", yes)}, "two"},
+		"missing in when":      {[]Policy{named("one", func(p *Policy) { p.When = `labels.zone != "x"` }), named("two", yes)}, "condition"},
 		"of another detector":  {[]Policy{named("one", func(p *Policy) { p.On = []string{"alerts"}; p.When = "" })}, ""},
 		"no condition":         {[]Policy{named("one", func(p *Policy) { p.When = "" })}, "one"},
 		"destination in when":  {[]Policy{named("one", func(p *Policy) { p.When = `destination.position == "b" && destination.healthy` })}, "one"},
@@ -35,6 +35,16 @@ func TestChoice(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBox(t, c.policies...)
 			d := b.decide()
+			if c.want == "condition" { // what can't be told is held, and paged once
+				if d := b.want(signalbox.Hold, "condition"); d.Page == nil {
+					t.Fatalf("nobody is told:\n%s", tell(d))
+				}
+				b.inc().Page = "page-1"
+				if d := b.want(signalbox.Hold, "condition"); d.Page != nil {
+					t.Fatalf("told twice:\n%s", tell(d))
+				}
+				return
+			}
 			if c.want == "" {
 				b.paged(b.want(signalbox.Escalate, "policy"))
 				b.want(signalbox.Hold, "policy")
@@ -52,7 +62,7 @@ func TestSuppressedIsNeitherPagedNorActedOn(t *testing.T) {
 	b.change(func(r *signalbox.Reading) { r.Suppressed = "silence 42" })
 	b.want(signalbox.Hold, "suppressed")
 	b.inc().Plan, _ = b.h.rules["failover"].plan(nil)
-	b.blocked("freshness", "silence 42")
+	b.blocked("silence", "silence 42")
 	b.inc().Plan = nil
 	b.healed()
 	b.change(func(r *signalbox.Reading) { r.Suppressed = "silence 42" })

@@ -15,6 +15,12 @@ const pageKind = "page"
 
 func isPage(s *signalbox.Step) bool { return s.Kind == pageKind }
 
+// waitKind is the kind of the steps that only wait.
+const waitKind = "wait"
+
+// throwsNothing reports whether a step has no effect on any target.
+func throwsNothing(s *signalbox.Step) bool { return s.Kind == pageKind || s.Kind == waitKind }
+
 // sourcePrefix begins the names of the detectors under which the engine keeps
 // the incidents of sources that are themselves Unknown.
 const sourcePrefix = "source/"
@@ -23,6 +29,9 @@ const sourcePrefix = "source/"
 func checkBounds(c Config) (errs []error) {
 	errs = append(errs, checkRates("guards", c.Budget)...)
 	for i, f := range c.Freeze {
+		if f.Covers != nil || f.Calendar != "" {
+			continue
+		}
 		if !f.To.After(f.From) {
 			errs = append(errs, fmt.Errorf("guards: freeze[%d] %q: to must be after from (%s), got %s", i, f.Name, clock(f.From), clock(f.To)))
 		}
@@ -38,6 +47,9 @@ func checkBounds(c Config) (errs []error) {
 
 func checkRates(place string, rates []Rate) (errs []error) {
 	for i, r := range rates {
+		if r.Burst < 0 || r.Burst > r.N {
+			errs = append(errs, fmt.Errorf("%s: budget[%d]: burst must be from 1 to %d, got %d", place, i, r.N, r.Burst))
+		}
 		if r.N < 1 || r.Per <= 0 {
 			errs = append(errs, fmt.Errorf("%s: budget[%d] must be at least 1 action in a time above 0, got %d in %s", place, i, r.N, r.Per))
 		}
@@ -56,8 +68,16 @@ func (h *Handbook) check(p *Policy) (errs []error) {
 	if h.rules[p.Name] != nil {
 		fail("must be named only once")
 	}
-	if p.Autonomy != Auto && p.Autonomy != Shadow {
-		fail("autonomy must be shadow or auto, got %q", p.Autonomy)
+	if rank(p.Autonomy) < 0 {
+		fail("autonomy must be shadow, suggest, approve or auto, got %q", p.Autonomy)
+	}
+	if p.ApproveWithin < 0 {
+		fail("approve.within must not be negative, got %s", p.ApproveWithin)
+	}
+	for _, name := range append(slices.Clone(p.During), p.Ignores...) {
+		if !h.isChange(name) {
+			fail("during and ignore_changes must name a change, got %q", name)
+		}
 	}
 	if p.Needs < 0 {
 		fail("needs must not be negative, got %d", p.Needs)
@@ -127,8 +147,8 @@ func (h *Handbook) checkRunbook(p *Policy) (errs []error) {
 		default:
 			fail("runbook[%d].undo must be auto, ask or never, got %q", i, s.Undo)
 		}
-		if _, proved := s.Health[s.To]; !proved && p.Autonomy == Auto {
-			fail("runbook[%d].health must say what proves position %q of %q healthy, since autonomy is auto", i, s.To, s.Name)
+		if _, proved := s.Health[s.To]; !proved && (p.Autonomy == Auto || p.Autonomy == Approve) {
+			fail("runbook[%d].health must say what proves position %q of %q healthy, since autonomy is %s", i, s.To, s.Name, p.Autonomy)
 		}
 		for _, position := range sortedKeys(s.Health) {
 			errs = append(errs, h.checkWitness(p.Name, fmt.Sprintf("runbook[%d].health[%q]", i, position), s.Health[position])...)

@@ -34,6 +34,7 @@ const (
 type answer struct {
 	effect effect
 	detail string
+	lifts  string // what would change it, for people; empty where it passes
 }
 
 // guard is one of the conditions under which a move is made.
@@ -50,14 +51,21 @@ func forwardGuards() []guard {
 	return []guard{
 		{name: "autonomy", ask: guardAutonomy},
 		{name: "freshness", ask: guardFreshness},
+		{name: "silence", ask: guardSilence},
 		{name: "needs", ask: guardNeeds},
 		{name: "onset", ask: guardOnset},
 		{name: attemptsGuard, ask: guardAttempts},
+		{name: "flapping", ask: guardFlapping},
 		{name: "kill", ask: guardKill},
 		{name: "pause", ask: guardPause, touched: true},
+		{name: "hand", ask: guardHand, touched: true},
 		{name: "freeze", ask: guardFreeze},
+		{name: "change", ask: guardChange},
+		{name: "dependency", ask: guardDependency},
+		{name: "conflict", ask: guardConflict, touched: true},
 		{name: "condition", ask: guardCondition},
 		{name: "health", ask: guardHealth},
+		{name: "blast", ask: guardBlast, touched: true},
 		{name: "budget", ask: guardBudget, touched: true},
 		{name: "forecast", ask: guardForecast, touched: true},
 		{name: "in_flight", ask: guardInFlight, touched: true},
@@ -73,6 +81,7 @@ func backwardGuards() []guard {
 		{name: attemptsGuard, ask: guardAttempts},
 		{name: "kill", ask: guardKill},
 		{name: "pause", ask: guardPause, touched: true},
+		{name: "hand", ask: guardHand, touched: true},
 		{name: "freeze", ask: guardFreezeBack},
 		{name: "health", ask: guardHealthBack},
 		{name: "forecast", ask: guardForecast, touched: true},
@@ -131,7 +140,7 @@ func weigh(guards []guard, answers []answer) (f finding) {
 func (l *look) noteAll(guards []guard, answers []answer) {
 	for i, a := range answers {
 		if a.detail != "" {
-			l.because = append(l.because, signalbox.Reason{Guard: guards[i].name, Passed: a.effect == passes, Detail: a.detail})
+			l.because = append(l.because, signalbox.Reason{Guard: guards[i].name, Passed: a.effect == passes, Detail: a.detail, Lifts: a.lifts})
 		}
 	}
 }
@@ -184,18 +193,31 @@ func (l *look) outdated(f *signalbox.Forecast, by time.Time) bool {
 
 // take decides on a move forward.
 func (l *look) take(m *move) signalbox.Decision {
-	act := signalbox.Decision{Verdict: signalbox.Act, Plan: m.plan, Next: m.index, Step: m.step, Spends: l.spends(m)}
+	act := signalbox.Decision{Verdict: signalbox.Act, Plan: m.plan, Next: m.index, Step: m.step}
 	if isPage(m.step) {
 		return l.takePage(m, act)
 	}
+	if !m.shadow {
+		l.wanted = l.want(m)
+	}
 	f := l.consider(m)
+	act.Spends = l.spends(m)
 	switch {
 	case f.preview:
 		act.Verdict = signalbox.Preview
 		return act
-	case f.effect == passes:
+	case m.shadow && f.effect == passes:
 		return act
-	case m.shadow || f.effect == waits:
+	case m.shadow:
+		return l.held()
+	case m.autonomy() == Suggest:
+		return l.suggest(m, f)
+	case f.effect == passes:
+		if why := l.wantsApproval(m); why != "" {
+			return l.approved(m, act, why)
+		}
+		return act
+	case f.effect == waits:
 		return l.held()
 	}
 	why := "policy " + m.plan.Policy + " did not throw " + throw(m.step) + ": " + f.why

@@ -26,10 +26,10 @@ func guardAttempts(l *look, m *move) answer {
 		}
 	}
 	if n == 0 {
-		return answer{passes, fmt.Sprintf("first attempt of %d", maxAttempts)}
+		return answer{effect: passes, detail: fmt.Sprintf("first attempt of %d", maxAttempts)}
 	}
 	if n >= maxAttempts {
-		return answer{stops, fmt.Sprintf("%d attempts had no effect, the last one: %s", n, last.Reason)}
+		return answer{stops, fmt.Sprintf("%d attempts had no effect, the last one: %s", n, last.Reason), "mend what refuses it, then release its target"}
 	}
 	pause := firstPause
 	for range n - 1 {
@@ -38,9 +38,9 @@ func guardAttempts(l *look, m *move) answer {
 	detail := fmt.Sprintf("attempt %d of %d, %s after the one before: %s", n+1, maxAttempts, span(pause), last.Reason)
 	if end := last.EndedAt.Add(pause); l.now.Before(end) {
 		l.at(end)
-		return answer{waits, detail}
+		return answer{waits, detail, "tried again at " + clock(end)}
 	}
-	return answer{passes, detail}
+	return answer{effect: passes, detail: detail}
 }
 
 // sameAs reports whether a was an attempt at this move.

@@ -9,43 +9,63 @@ import (
 )
 
 // guardBudget bounds how many actions start in sliding windows: over all
-// policies, over the policy, and with the policy's rates over each target, so
-// that renaming a policy resets nothing.
+// policies, over the policy, the owner, the class and the kind of the action,
+// and with the policy's rates over each target, so that renaming a policy
+// resets nothing. A window keeps no credit: after any time without actions
+// there are still at most as many in it.
 func guardBudget(l *look, m *move) answer {
 	if m.rule == nil {
-		return answer{blocks, "the budget of policy " + m.plan.Policy + " is not known"}
+		return answer{effect: blocks, detail: "the budget of policy " + m.plan.Policy + " is not known"}
 	}
-	own := budgetScope(m.plan.Policy)
 	var left, spent []string
+	free := ""
 	add := func(scope string, rates []Rate, times []time.Time) {
 		for _, r := range rates {
 			if a := l.spent(scope, r, times); a.effect == passes {
 				left = append(left, a.detail)
 			} else {
-				spent = append(spent, a.detail)
+				spent, free = append(spent, a.detail), a.lifts
 			}
 		}
 	}
-	add(BudgetAll, l.h.config.Budget, l.spend(BudgetAll))
-	add(own, m.rule.Budget, l.spend(own))
+	for _, scope := range l.scopes(m) {
+		rates := l.h.budgets[scope]
+		if scope == budgetScope(m.plan.Policy) {
+			rates = append(slices.Clip(m.rule.Budget), rates...)
+		}
+		if times := l.spend(scope); len(rates) > 0 {
+			add(scope, rates, times)
+		}
+	}
 	for _, t := range m.targets {
 		l.read(signalbox.TargetKey(t))
 		if s := l.w.State.Targets[t]; s != nil {
-			add(string(t), m.rule.Budget, s.Acted)
+			add(string(t), append(slices.Clip(m.rule.Budget), l.h.budgets["target/"+string(t)]...), s.Acted)
 		}
 	}
 	switch {
 	case len(spent) > 0:
-		return answer{blocks, joinAnd(spent)}
+		return answer{blocks, joinAnd(spent), free}
 	case len(left) > 0:
-		return answer{passes, joinAnd(left)}
+		return answer{effect: passes, detail: joinAnd(left)}
 	}
-	return answer{passes, "none is set"}
+	return answer{effect: passes, detail: "none is set"}
 }
 
-// spends are the scopes in which a move forward counts.
+// scopes are those of the budgets in which a move forward counts. The class is
+// known once the forecast is.
+func (l *look) scopes(m *move) []string {
+	scopes := []string{BudgetAll, budgetScope(m.plan.Policy), "owner/" + l.owner(), "kind/" + m.step.Kind}
+	if m.forecast != nil {
+		scopes = append(scopes, "class/"+string(m.forecast.Class))
+	}
+	return scopes
+}
+
+// spends are the scopes in which a move forward is spent, failure domains among
+// them.
 func (l *look) spends(m *move) []string {
-	return []string{BudgetAll, budgetScope(m.plan.Policy)}
+	return append(l.scopes(m), l.domains()...)
 }
 
 func (l *look) spend(scope string) []time.Time {
@@ -56,20 +76,37 @@ func (l *look) spend(scope string) []time.Time {
 	return nil
 }
 
-// spent counts the starts in a window. One that lies in the future counts too:
-// a clock that went back gives nothing free.
+// spent counts the starts in a window, and of a rate with a burst in the
+// shorter one too. A start that lies in the future counts as well: a clock that
+// went back gives nothing free.
 func (l *look) spent(scope string, r Rate, times []time.Time) answer {
+	a := l.window(scope, r.N, r.Per, times)
+	if r.Burst == 0 || a.effect != passes {
+		return a
+	}
+	short := l.window(scope, r.Burst, r.Per*time.Duration(r.Burst)/time.Duration(r.N), times)
+	if short.effect != passes {
+		return short
+	}
+	a.detail += " (close together " + short.detail + ")"
+	return a
+}
+
+func (l *look) window(scope string, n int, per time.Duration, times []time.Time) answer {
 	var counted []time.Time
 	for _, t := range times {
-		if t.Add(r.Per).After(l.now) {
+		if t.Add(per).After(l.now) {
 			counted = append(counted, t)
 		}
 	}
-	if len(counted) < r.N {
-		return answer{passes, fmt.Sprintf("%s: %d of %d in %s", scope, len(counted), r.N, span(r.Per))}
+	if len(counted) < n {
+		return answer{effect: passes, detail: fmt.Sprintf("%s: %d of %d in %s", scope, len(counted), n, span(per))}
 	}
 	slices.SortFunc(counted, time.Time.Compare)
-	free := counted[len(counted)-r.N].Add(r.Per)
+	free := counted[len(counted)-n].Add(per)
 	l.at(free)
-	return answer{blocks, fmt.Sprintf("%s: %d of %d in %s are spent, one is free at %s", scope, len(counted), r.N, span(r.Per), clock(free))}
+	return answer{
+		blocks, fmt.Sprintf("%s: %d of %d in %s are spent, one is free at %s", scope, len(counted), n, span(per), clock(free)),
+		"one is free at " + clock(free),
+	}
 }

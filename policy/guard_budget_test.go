@@ -6,6 +6,7 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	"pgregory.net/rapid"
 )
 
 func TestGuardBudget(t *testing.T) {
@@ -67,4 +68,62 @@ func TestBudgetSaysWhenOneIsFree(t *testing.T) {
 	if d := b.decide(); !d.Until.Equal(noon.Add(2 * time.Hour)) {
 		t.Errorf("due at %s, want when one is free:\n%s", d.Until, tell(d))
 	}
+}
+
+// Scopes beside the policy's own.
+func TestGuardBudgetScopes(t *testing.T) {
+	for _, scope := range []string{"owner/backend", "kind/endpoint", "class/A", "policy/failover"} {
+		c := configOf(failover())
+		c.Budgets = []ScopedRates{{Scope: scope, Rates: []Rate{{N: 1, Per: 2 * time.Hour}}}}
+		b := newBoxOf(t, c)
+		b.spendsIn(b.want(signalbox.Act, "budget"), scope)
+		b.w.State.Budgets[scope] = &signalbox.Spend{Scope: scope, Times: []time.Time{noon}}
+		b.blocked("budget", scope+": 1 of 1 in 2h are spent")
+	}
+	c := configOf(failover())
+	c.Budgets = []ScopedRates{{Scope: "target/" + string(target), Rates: []Rate{{N: 1, Per: 2 * time.Hour}}}}
+	b := newBoxOf(t, c)
+	b.touch().Acted = []time.Time{noon.Add(-time.Hour)}
+	b.blocked("budget", string(target)+": 1 of 1 in 2h are spent")
+}
+
+// A burst bounds what comes close together within the rate.
+func TestGuardBudgetBurst(t *testing.T) {
+	p := failover()
+	p.Budget = []Rate{{N: 10, Per: 10 * time.Hour, Burst: 2}}
+	b := newBox(t, p)
+	b.w.State.Budgets["policy/failover"] = &signalbox.Spend{Times: []time.Time{noon.Add(-time.Hour), noon.Add(-2 * time.Hour)}}
+	b.want(signalbox.Act, "budget")
+	b.w.State.Budgets["policy/failover"] = &signalbox.Spend{Times: []time.Time{noon.Add(-time.Hour), noon.Add(-119 * time.Minute)}}
+	b.blocked("budget", "2 of 2 in 2h are spent")
+}
+
+// Whatever the times between, and the time without any, no window ever holds
+// more than the rate: nothing is saved up.
+func TestPropertyNoBurstAfterIdle(t *testing.T) {
+	outer := t
+	rapid.Check(t, func(t *rapid.T) {
+		r := Rate{N: rapid.IntRange(1, 4).Draw(t, "n"), Per: time.Hour}
+		b := newBox(outer)
+		var spent []time.Time
+		now := noon
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			now = now.Add(rapid.SampledFrom([]time.Duration{0, time.Minute, 10 * time.Minute, 59 * time.Minute, 24 * time.Hour, -30 * time.Minute}).Draw(t, "gap"))
+			b.w.Now = now
+			if newLook(b.h, b.w, b.inc()).spent("all", r, spent).effect == passes {
+				spent = append(spent, now)
+			}
+		}
+		for _, from := range spent {
+			n := 0
+			for _, at := range spent {
+				if !at.Before(from) && at.Before(from.Add(r.Per)) {
+					n++
+				}
+			}
+			if n > r.N {
+				t.Fatalf("%d in the hour from %s: %v", n, from, spent)
+			}
+		}
+	})
 }

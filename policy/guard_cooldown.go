@@ -15,7 +15,7 @@ func guardCooldown(l *look, m *move) answer {
 	if len(m.targets) == 0 {
 		return answer{}
 	}
-	calm := answer{passes, fmt.Sprintf("no action yet, cooldown %s", span(m.plan.Cooldown))}
+	calm := answer{effect: passes, detail: fmt.Sprintf("no action yet, cooldown %s", span(m.plan.Cooldown))}
 	for _, t := range m.targets {
 		l.read(signalbox.TargetKey(t))
 		s := l.w.State.Targets[t]
@@ -23,10 +23,14 @@ func guardCooldown(l *look, m *move) answer {
 			continue
 		}
 		last := slices.MaxFunc(s.Acted, time.Time.Compare)
-		detail := fmt.Sprintf("last action on %s %s ago, cooldown %s", t, span(l.now.Sub(last)), span(m.plan.Cooldown))
-		if end := last.Add(m.plan.Cooldown); l.now.Before(end) {
+		rest := l.rested(s, m.plan.Cooldown)
+		detail := fmt.Sprintf("last action on %s %s ago, cooldown %s", t, span(l.now.Sub(last)), span(rest))
+		if rest > m.plan.Cooldown {
+			detail += fmt.Sprintf(" (%s, doubled for each action beyond the second in a day)", span(m.plan.Cooldown))
+		}
+		if end := last.Add(rest); l.now.Before(end) {
 			l.at(end)
-			return answer{blocks, detail}
+			return answer{blocks, detail, "passes at " + clock(end)}
 		}
 		calm.detail = detail
 	}

@@ -19,15 +19,15 @@ func guardForecast(l *look, m *move) answer {
 		return answer{} // not asked yet
 	case f.Refused != "":
 		l.at(f.At.Add(lookAgain))
-		return answer{blocks, "refused: " + f.Refused}
+		return answer{effect: blocks, detail: "refused: " + f.Refused}
 	case f.Already:
 		l.at(f.At.Add(lookAgain))
-		return answer{blocks, throw(m.step) + ": it is there already"}
+		return answer{effect: blocks, detail: throw(m.step) + ": it is there already"}
 	case len(f.Targets) == 0:
 		l.at(f.At.Add(lookAgain))
-		return answer{blocks, "it does not say which targets would be touched"}
+		return answer{effect: blocks, detail: "it does not say which targets would be touched"}
 	}
-	return answer{passes, "found " + found(f) + ", touches " + joinTargets(f.Targets)}
+	return answer{effect: passes, detail: "found " + found(f) + ", touches " + joinTargets(f.Targets)}
 }
 
 func found(f *signalbox.Forecast) string {

@@ -13,16 +13,14 @@ import (
 func guardFreshness(l *look, _ *move) answer {
 	r := l.own
 	if r == nil {
-		return answer{waits, "no reading of its series yet"}
+		return answer{effect: waits, detail: "no reading of its series yet"}
 	}
 	ok, detail := l.fresh(r)
 	switch {
 	case !ok:
-		return answer{waits, detail}
+		return answer{effect: waits, detail: detail}
 	case r.Condition != signalbox.Breached:
-		return answer{waits, fmt.Sprintf("its series reads %s right now, and is not over yet", r.Condition)}
-	case l.suppressed() != "":
-		return answer{waits, "the source holds it under " + l.suppressed()}
+		return answer{effect: waits, detail: fmt.Sprintf("its series reads %s right now, and is not over yet", r.Condition)}
 	}
-	return answer{passes, detail}
+	return answer{effect: passes, detail: detail}
 }

@@ -20,11 +20,11 @@ func guardHealth(l *look, m *move) answer {
 func guardHealthBack(l *look, m *move) answer {
 	a := m.undoes
 	if l.ineffective(a) {
-		return answer{passes, "not asked: " + throw(&a.Step) + " did not help"}
+		return answer{effect: passes, detail: "not asked: " + throw(&a.Step) + " did not help"}
 	}
 	h := l.healthy(a.Step.Health, a.Forecast.Position, l.afterHealthy())
 	if m.byWord && h.effect != passes {
-		return answer{passes, "a person asked for it, though: " + h.detail}
+		return answer{effect: passes, detail: "a person asked for it, though: " + h.detail}
 	}
 	return h
 }
@@ -34,26 +34,26 @@ func guardHealthBack(l *look, m *move) answer {
 func (l *look) healthy(health map[string]signalbox.Witness, position string, during time.Duration) answer {
 	w, ok := health[position]
 	if !ok {
-		return answer{blocks, fmt.Sprintf("nothing proves position %q healthy", position)}
+		return answer{effect: blocks, detail: fmt.Sprintf("nothing proves position %q healthy", position)}
 	}
 	readings := l.witness(w)
 	if len(readings) == 0 {
-		return answer{blocks, fmt.Sprintf("position %q: no reading of %s on %s", position, w.Detector, w.Subject)}
+		return answer{effect: blocks, detail: fmt.Sprintf("position %q: no reading of %s on %s", position, w.Detector, w.Subject)}
 	}
 	for _, r := range readings {
 		fresh, detail := l.fresh(r)
 		if !fresh || r.Condition != signalbox.Clear {
-			return answer{blocks, fmt.Sprintf("position %q: %s on %s is %s (%s)", position, w.Detector, w.Subject, r.Condition, detail)}
+			return answer{effect: blocks, detail: fmt.Sprintf("position %q: %s on %s is %s (%s)", position, w.Detector, w.Subject, r.Condition, detail)}
 		}
 		if during == 0 {
 			continue
 		}
 		if end := r.Since.Add(during); r.Since.IsZero() || l.now.Before(end) {
 			l.at(end)
-			return answer{blocks, fmt.Sprintf("position %q is healthy since %s, wanted for %s", position, clock(r.Since), span(during))}
+			return answer{effect: blocks, detail: fmt.Sprintf("position %q is healthy since %s, wanted for %s", position, clock(r.Since), span(during))}
 		}
 	}
-	return answer{passes, fmt.Sprintf("position %q: %s on %s is clear", position, w.Detector, w.Subject)}
+	return answer{effect: passes, detail: fmt.Sprintf("position %q: %s on %s is clear", position, w.Detector, w.Subject)}
 }
 
 // witness returns the readings of a witness, sorted.

@@ -22,9 +22,9 @@ func guardInFlight(l *look, m *move) answer {
 		l.read(signalbox.ActionKey(s.Holder))
 		a := l.w.State.Actions[s.Holder]
 		if a == nil || a.Stage == signalbox.Doubt {
-			return answer{blocks, fmt.Sprintf("%s is held by action %s, whose effect is in doubt", t, s.Holder)}
+			return answer{effect: blocks, detail: fmt.Sprintf("%s is held by action %s, whose effect is in doubt", t, s.Holder)}
 		}
-		return answer{waits, fmt.Sprintf("%s is held by action %s since %s", t, s.Holder, clock(a.ClaimedAt))}
+		return answer{effect: waits, detail: fmt.Sprintf("%s is held by action %s since %s", t, s.Holder, clock(a.ClaimedAt))}
 	}
-	return answer{passes, "nothing touches " + joinTargets(m.targets)}
+	return answer{effect: passes, detail: "nothing touches " + joinTargets(m.targets)}
 }

@@ -21,9 +21,9 @@ func guardIneffective(l *look, m *move) answer {
 			continue
 		}
 		if !s.StoppedAt.IsZero() || s.Ineffective >= most {
-			return answer{blocks, fmt.Sprintf("automation on %s is stopped until it is released: %d actions did not help, at most %d", t, s.Ineffective, most)}
+			return answer{effect: blocks, detail: fmt.Sprintf("automation on %s is stopped until it is released: %d actions did not help, at most %d", t, s.Ineffective, most), lifts: "signalboxctl release 'target/" + string(t) + "'"}
 		}
 		worst = max(worst, s.Ineffective)
 	}
-	return answer{passes, fmt.Sprintf("%d actions did not help, stops at %d", worst, most)}
+	return answer{effect: passes, detail: fmt.Sprintf("%d actions did not help, stops at %d", worst, most)}
 }

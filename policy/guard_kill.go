@@ -12,10 +12,10 @@ func guardKill(l *look, _ *move) answer {
 	l.read(signalbox.ControlsKey)
 	l.read(signalbox.KillFileKey)
 	if k := l.w.State.Controls.Killed; k != nil {
-		return answer{blocks, fmt.Sprintf("killed by %s at %s: %s", k.Who, clock(k.At), k.Reason)}
+		return answer{effect: blocks, detail: fmt.Sprintf("killed by %s at %s: %s", k.Who, clock(k.At), k.Reason), lifts: "signalboxctl resume all"}
 	}
 	if why := l.w.Facts.KillFile; why != "" {
-		return answer{blocks, "the kill file is there: " + why}
+		return answer{effect: blocks, detail: "the kill file is there: " + why, lifts: "remove the kill file"}
 	}
-	return answer{passes, "not killed"}
+	return answer{effect: passes, detail: "not killed"}
 }

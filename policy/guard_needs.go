@@ -34,7 +34,7 @@ func needsOf(p *Policy) *signalbox.Corroboration {
 func guardNeeds(l *look, m *move) answer {
 	c := m.plan.Needs
 	if c == nil {
-		return answer{passes, "its own series is enough"}
+		return answer{effect: passes, detail: "its own series is enough"}
 	}
 	seen, silent := map[string]bool{}, []string(nil)
 	undeclared := l.hear(l.own, seen)
@@ -59,7 +59,7 @@ func guardNeeds(l *look, m *move) answer {
 	}
 	detail := fmt.Sprintf("%d of %d independent origins see it (%s)", count, c.Origins, strings.Join(slices.Sorted(maps.Keys(seen)), ", "))
 	if count >= c.Origins {
-		return answer{passes, detail}
+		return answer{effect: passes, detail: detail}
 	}
 	if undeclared {
 		detail += "; a signal without a declared origin counts as dependent"
@@ -69,9 +69,9 @@ func guardNeeds(l *look, m *move) answer {
 	}
 	if end := l.inc.OpenedAt.Add(corroborateWithin); l.now.Before(end) {
 		l.at(end)
-		return answer{waits, detail}
+		return answer{effect: waits, detail: detail}
 	}
-	return answer{blocks, detail}
+	return answer{effect: blocks, detail: detail}
 }
 
 // hear counts the origin of a breach that is fresh, and reports whether the

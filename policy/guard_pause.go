@@ -10,7 +10,7 @@ import (
 // owner of the incident, or a target that it touches.
 func guardPause(l *look, m *move) answer {
 	l.read(signalbox.ControlsKey)
-	paused := answer{passes, "not paused"}
+	paused := answer{effect: passes, detail: "not paused"}
 	for _, p := range l.w.State.Controls.Pauses {
 		if !l.pauses(p, m) || !p.Until.IsZero() && !l.now.Before(p.Until) {
 			continue
@@ -21,7 +21,7 @@ func guardPause(l *look, m *move) answer {
 			l.at(p.Until)
 		}
 		if paused.effect == passes {
-			paused = answer{blocks, fmt.Sprintf("%s is paused by %s %s: %s", p.Scope, p.Who, until, p.Reason)}
+			paused = answer{effect: blocks, detail: fmt.Sprintf("%s is paused by %s %s: %s", p.Scope, p.Who, until, p.Reason), lifts: "signalboxctl resume " + p.Scope}
 		}
 	}
 	return paused

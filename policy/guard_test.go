@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"strings"
 	"testing"
 
 	signalbox "github.com/signalbox/signalbox"
@@ -42,4 +43,12 @@ func TestForecastBeforeAnotherActionIsOld(t *testing.T) {
 	b.want(signalbox.Act, "") // still to come: the clock went back
 	b.w.Now = b.w.Now.Add(1)
 	b.want(signalbox.Preview, "forecast")
+}
+
+// refused asserts that a configuration is refused, and why.
+func refused(t *testing.T, c Config, want string) {
+	t.Helper()
+	if _, err := New(c); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %q", err, want)
+	}
 }

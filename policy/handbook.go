@@ -21,12 +21,16 @@ type Handbook struct {
 	rules     map[string]*rule   // by name
 	forward   []guard
 	backward  []guard
+	budgets   map[string][]Rate   // by scope, over all policies
+	blasts    map[string][]*Blast // by detector
+	depends   []*dependency
 }
 
 // rule is a policy with what was compiled from it.
 type rule struct {
 	Policy
 	hash      string
+	order     int  // in the configuration
 	templated bool // a witness's subject names labels
 	needs     *signalbox.Corroboration
 	when      map[signalbox.Unit]*condition
@@ -43,11 +47,15 @@ func New(c Config) (*Handbook, error) {
 		rules:     map[string]*rule{},
 		forward:   forwardGuards(),
 		backward:  backwardGuards(),
+		budgets:   map[string][]Rate{BudgetAll: slices.Clone(c.Budget)},
+		blasts:    map[string][]*Blast{},
 	}
 	h.config.Detectors = slices.Clone(c.Detectors)
 	h.config.Policies = nil
 	h.config.Budget = slices.Clone(c.Budget)
 	h.config.Freeze = slices.Clone(c.Freeze)
+	h.config.Blast = slices.Clone(c.Blast)
+	h.config.Changes = slices.Clone(c.Changes)
 	if c.Ineffective == 0 {
 		h.config.Ineffective = defaultIneffective
 	}
@@ -56,6 +64,7 @@ func New(c Config) (*Handbook, error) {
 	}
 	errs := h.addDetectors()
 	errs = append(errs, checkBounds(c)...)
+	errs = append(errs, h.addGuards()...)
 	compiler := newCompiler()
 	for _, p := range c.Policies {
 		errs = append(errs, h.addPolicy(compiler, p)...)
@@ -87,7 +96,7 @@ func (h *Handbook) addDetectors() (errs []error) {
 func (h *Handbook) addPolicy(compiler *compiler, given Policy) []error {
 	p := given.clone()
 	errs := h.check(&p)
-	r := &rule{Policy: p}
+	r := &rule{Policy: p, order: len(h.rules)}
 	content, err := json.Marshal(p)
 	if err != nil {
 		errs = append(errs, fmt.Errorf("policy %q: runbook: a step's spec is not JSON: %w", p.Name, err))
@@ -194,9 +203,14 @@ func budgetScope(policy string) string { return "policy/" + policy }
 // LongestWindow is how far back any cooldown or budget looks: times of actions
 // that are older need not be kept.
 func (h *Handbook) LongestWindow() time.Duration {
-	longest := time.Duration(0)
-	for _, r := range h.config.Budget {
-		longest = max(longest, r.Per)
+	longest := 24 * time.Hour // in which actions on a target are counted
+	for _, rates := range h.budgets {
+		for _, r := range rates {
+			longest = max(longest, r.Per)
+		}
+	}
+	for _, b := range h.config.Blast {
+		longest = max(longest, b.within())
 	}
 	for _, p := range h.rules {
 		longest = max(longest, p.Cooldown)
@@ -211,6 +225,7 @@ func (p Policy) clone() Policy {
 	p.On = slices.Clone(p.On)
 	p.Budget = slices.Clone(p.Budget)
 	p.Witnesses = slices.Clone(p.Witnesses)
+	p.During, p.Ignores = slices.Clone(p.During), slices.Clone(p.Ignores)
 	p.Runbook = slices.Clone(p.Runbook)
 	for i := range p.Runbook {
 		s := &p.Runbook[i]

@@ -20,7 +20,7 @@ func TestNewRefuses(t *testing.T) {
 	}{
 		"no name":              {of(func(p *Policy) { p.Name = "" }), `policy "": must have a name`},
 		"twice":                {func(c *Config) { c.Policies = append(c.Policies, c.Policies[0]) }, `policy "failover": must be named only once`},
-		"autonomy":             {of(func(p *Policy) { p.Autonomy = "yolo" }), `policy "failover": autonomy must be shadow or auto, got "yolo"`},
+		"autonomy":             {of(func(p *Policy) { p.Autonomy = "yolo" }), `policy "failover": autonomy must be shadow, suggest, approve or auto, got "yolo"`},
 		"on nothing":           {of(func(p *Policy) { p.On = nil }), `policy "failover": on must name at least one detector`},
 		"on unknown":           {of(func(p *Policy) { p.On = []string{"lga"} }), `policy "failover": on[0] must name a detector, got "lga"`},
 		"on twice":             {of(func(p *Policy) { p.On = []string{"lag", "lag"} }), `policy "failover": on[1] must name a detector only once, got "lag"`},
@@ -77,7 +77,9 @@ func TestNewKeepsNothingOfItsConfig(t *testing.T) {
 // Any edit of a policy changes its hash: each field is changed in turn.
 func TestPolicyHash(t *testing.T) {
 	hash := func(p Policy) string {
-		h, err := New(configOf(p))
+		c := configOf(p)
+		c.Changes = []Change{{Name: "migration", Detector: "errors"}, {Name: "deploy", Detector: "errors"}}
+		h, err := New(c)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +145,7 @@ func TestPlanIsWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &signalbox.Plan{
-		Policy: "failover", PolicyHash: h.PolicyHash("failover"), Steps: plan.Steps, VerifyWithin: p.VerifyWithin, AfterHealthy: p.AfterHealthy, Cooldown: p.Cooldown,
+		Policy: "failover", Autonomy: Auto, PolicyHash: h.PolicyHash("failover"), Steps: plan.Steps, VerifyWithin: p.VerifyWithin, AfterHealthy: p.AfterHealthy, Cooldown: p.Cooldown,
 		Verify: signalbox.Witness{Detector: "errors", Subject: "reads/{{env}}/prod"}, // a label is never a template
 	}
 	if !reflect.DeepEqual(plan, want) || plan.Steps[0].Health["b"].Subject != "{{env}}/b" {

@@ -23,6 +23,9 @@ type look struct {
 	reads   []signalbox.Key
 	until   time.Time
 	shadow  []signalbox.Shadow
+	depends []string              // subjects that the incident's depends on; nil: not looked up
+	hands   []signalbox.FoundHand // others' hands that were found
+	wanted  *signalbox.Want       // where it wants a switch
 }
 
 func newLook(h *Handbook, w *World, inc *signalbox.Incident) *look {
@@ -65,8 +68,17 @@ func (l *look) note(code string, passed bool, format string, args ...any) {
 // finish completes a decision with all that was consulted.
 func (l *look) finish(d signalbox.Decision) signalbox.Decision {
 	slices.Sort(l.reads)
+	for i := range l.because {
+		if r := &l.because[i]; !r.Passed && r.Lifts == "" {
+			r.Lifts = lifts[r.Guard]
+		}
+	}
 	d.Incident, d.Because, d.Shadow, d.Until = l.inc.ID, l.because, l.shadow, l.until
 	d.Reads = slices.Compact(l.reads)
+	d.Want = l.wanted
+	if d.Hands = l.hands; len(d.Hands) > 0 && !l.clear() {
+		d.Demote = "a person threw its switch: " + d.Hands[0].Found
+	}
 	return d
 }
 
@@ -94,10 +106,7 @@ func (l *look) escalate(why, group string) signalbox.Decision {
 	if s := l.suppressed(); s != "" {
 		return l.hold("suppressed", "the source holds it under %s: no page", s)
 	}
-	return signalbox.Decision{
-		Verdict: signalbox.Escalate,
-		Page:    &signalbox.PageNote{Owner: l.owner(), Group: group, Why: why},
-	}
+	return signalbox.Decision{Verdict: signalbox.Escalate, Page: l.pageNote(why, group)}
 }
 
 // giveUp ends automation on the incident and pages, also where a page went out
@@ -110,19 +119,27 @@ func (l *look) giveUp(why, group string) signalbox.Decision {
 	if s := l.suppressed(); s != "" {
 		return l.hold("suppressed", "the source holds it under %s: no page", s)
 	}
-	return signalbox.Decision{
-		Verdict: signalbox.Escalate, GaveUp: why,
-		Page: &signalbox.PageNote{Owner: l.owner(), Group: group, Why: why},
-	}
+	return signalbox.Decision{Verdict: signalbox.Escalate, GaveUp: why, Page: l.pageNote(why, group)}
+}
+
+// pageNote asks for a page to the incident's owner.
+func (l *look) pageNote(why, group string) *signalbox.PageNote {
+	return &signalbox.PageNote{Owner: l.owner(), Group: group, Why: why}
 }
 
 // suppressed names the silence or inhibition that is in force.
 func (l *look) suppressed() string {
+	held := l.inc.Reading.Suppressed
 	if l.own != nil {
-		return l.own.Suppressed
+		held = l.own.Suppressed
 	}
-	return l.inc.Reading.Suppressed
+	if held == "" {
+		held = l.silenced()
+	}
+	return held
 }
+
+func (l *look) readSilences() { l.read(signalbox.SilencesKey) }
 
 // reading returns the freshest reading of the incident's own series. An alert
 // that has ended is no longer among the facts; what was recorded of it stands.

@@ -14,7 +14,7 @@ import (
 // The steps are shared between plans, and nobody changes them.
 func (r *rule) plan(labels map[string]string) (*signalbox.Plan, error) {
 	p := &signalbox.Plan{
-		Policy: r.Name, PolicyHash: r.hash, Steps: r.Runbook, VerifyWithin: r.VerifyWithin,
+		Policy: r.Name, PolicyHash: r.hash, Autonomy: r.Autonomy, Steps: r.Runbook, VerifyWithin: r.VerifyWithin,
 		Verify: r.Verify, AfterHealthy: r.AfterHealthy, Cooldown: r.Cooldown, Needs: r.needs,
 	}
 	if !r.templated {

@@ -23,12 +23,19 @@ func undoMode(a *signalbox.Action) signalbox.UndoMode {
 
 // goBack turns what the guards found into the decision to take back, or to
 // preview that. ok is false where they forbid it.
-func goBack(m *move, f finding) (d signalbox.Decision, ok bool) {
+func (l *look) goBack(m *move, f finding) (d signalbox.Decision, ok bool) {
 	d = signalbox.Decision{Verdict: signalbox.Undo, Takes: m.undoes.ID, Step: m.step}
-	if f.preview {
+	switch {
+	case f.preview:
 		d.Verdict = signalbox.Preview
+		return d, true
+	case f.effect != passes:
+		return d, false
 	}
-	return d, f.preview || f.effect == passes
+	if why := l.wantsApproval(m); why != "" {
+		return l.approved(m, d, why), true
+	}
+	return d, true
 }
 
 // isBack reports whether a forecast found that a move back was made by hand.
@@ -55,7 +62,7 @@ func (l *look) takeBackIneffective(a *signalbox.Action) (d signalbox.Decision, d
 		return l.giveUp(throw(&a.Step)+" did not help, and no step is known that takes it back", ""), true
 	}
 	f := l.consider(m)
-	if d, ok := goBack(m, f); ok {
+	if d, ok := l.goBack(m, f); ok {
 		return d, true
 	}
 	if isBack(m) {
@@ -92,7 +99,7 @@ func (l *look) onWord() (d signalbox.Decision, asked bool) {
 		m.byWord = true
 		l.note("undo", true, "a person asked to take %s back", throw(&a.Step))
 		f := l.consider(m)
-		if d, ok := goBack(m, f); ok {
+		if d, ok := l.goBack(m, f); ok {
 			return d, true
 		}
 		if !isBack(m) {

@@ -236,7 +236,7 @@ func (b *box) blocked(code, detail string) signalbox.Decision {
 	for i := range b.h.forward {
 		if g := &b.h.forward[i]; g.name == code {
 			ask := g.ask
-			g.ask = func(*look, *move) answer { return answer{passes, "forced"} }
+			g.ask = func(*look, *move) answer { return answer{effect: passes, detail: "forced"} }
 			defer func() { g.ask = ask }()
 		}
 	}

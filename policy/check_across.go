@@ -1,0 +1,101 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// scopeKinds are what a scope of a budget may begin with, beside "all".
+var scopeKinds = []string{"policy", "owner", "class", "kind", "target"}
+
+// addGuards checks and compiles the guards across all policies.
+func (h *Handbook) addGuards() (errs []error) {
+	for i, s := range h.config.Budgets {
+		kind, name, _ := strings.Cut(s.Scope, "/")
+		if s.Scope != BudgetAll && (name == "" || !slices.Contains(scopeKinds, kind)) {
+			errs = append(errs, fmt.Errorf("guards: budgets[%d]: scope must be all or one of %s/NAME, got %q", i, strings.Join(scopeKinds, "/NAME, "), s.Scope))
+		}
+		errs = append(errs, checkRates("guards: scope "+s.Scope, s.Rates)...)
+		h.budgets[s.Scope] = append(h.budgets[s.Scope], s.Rates...)
+	}
+	for i := range h.config.Blast {
+		errs = append(errs, h.addBlast(&h.config.Blast[i])...)
+	}
+	if f := h.config.Flapping; f.Window < 0 || f.After < 0 || f.Pause < 0 || f.Stop < 0 || f.Stop > 0 && f.Stop <= f.After {
+		errs = append(errs, fmt.Errorf("guards: flapping must not be negative, and stop above after, got %+v", f))
+	}
+	errs = append(errs, h.addChanges()...)
+	for i, d := range h.config.Depends {
+		c, err := newDependency(d)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("depends_on[%d]: %w", i, err))
+			continue
+		}
+		h.depends = append(h.depends, c)
+	}
+	return append(errs, h.checkCycles()...)
+}
+
+func (h *Handbook) addBlast(b *Blast) (errs []error) {
+	fail := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("guards: blast_radius %q: "+format, append([]any{b.Name}, args...)...))
+	}
+	if b.Share < 0 || b.Share > 1 || b.Mass < 0 || b.Mass > 1 {
+		fail("share and mass must be from 0 to 1, got %g and %g", b.Share, b.Mass)
+	}
+	if b.Floor < 1 {
+		fail("floor must be at least 1, so that small wholes work, got %d", b.Floor)
+	}
+	if len(b.Detectors) == 0 {
+		fail("detectors must name at least one")
+	}
+	for _, d := range b.Detectors {
+		if _, known := h.detectors[d]; !known {
+			fail("detectors must name a detector, got %q", d)
+		}
+		h.blasts[d] = append(h.blasts[d], b)
+	}
+	return errs
+}
+
+func (h *Handbook) addChanges() (errs []error) {
+	for i, c := range h.config.Changes {
+		if _, known := h.detectors[c.Detector]; !known {
+			errs = append(errs, fmt.Errorf("guards: changes[%d] %q: detector must name a detector, got %q", i, c.Name, c.Detector))
+		}
+	}
+	return errs
+}
+
+func (h *Handbook) isChange(name string) bool {
+	return slices.ContainsFunc(h.config.Changes, func(c Change) bool { return c.Name == name })
+}
+
+// checkCycles looks that no pattern of a dependency leads back to itself: what
+// depends on what depends on it would wait for ever.
+func (h *Handbook) checkCycles() (errs []error) {
+	leads := func(from, to *dependency) bool {
+		return slices.ContainsFunc(from.on, func(on string) bool { return to.subject.MatchString(placeholder.ReplaceAllString(on, "x")) })
+	}
+	for i, begin := range h.depends {
+		seen, level := map[*dependency]bool{}, []*dependency{begin}
+		for len(level) > 0 {
+			var next []*dependency
+			for _, d := range level {
+				for _, to := range h.depends {
+					if !leads(d, to) || seen[to] {
+						continue
+					}
+					if to == begin {
+						return append(errs, fmt.Errorf("depends_on[%d]: %q depends on itself, by %q", i, h.config.Depends[i].Subject, d.on))
+					}
+					seen[to] = true
+					next = append(next, to)
+				}
+			}
+			level = next
+		}
+	}
+	return errs
+}

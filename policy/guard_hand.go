@@ -1,0 +1,96 @@
+package policy
+
+import (
+	"fmt"
+
+	signalbox "github.com/signalbox/signalbox"
+)
+
+// guardHand yields to people: to one who took the incident, its policy, its
+// owner's incidents or a target; and to a hand that is found on a target, which
+// is not where the last action left it. It yields until a person releases it.
+func guardHand(l *look, m *move) answer {
+	if c := l.taken(m); c != nil {
+		until := ""
+		if !c.Until.IsZero() {
+			until = " until " + clock(c.Until)
+		}
+		return answer{blocks, fmt.Sprintf("%s was taken by %s at %s%s: %s", c.Scope, c.Who, clock(c.At), until, c.Reason), "signalboxctl release '" + c.Scope + "'"}
+	}
+	for _, t := range m.targets {
+		l.read(signalbox.TargetKey(t))
+		s := l.w.State.Targets[t]
+		if s != nil && s.Hand != nil {
+			return answer{blocks, fmt.Sprintf("another's hand is on %s since %s: %s", t, clock(s.Hand.At), s.Hand.Found), "signalboxctl release 'target/" + string(t) + "'"}
+		}
+	}
+	if m.forecast == nil {
+		return answer{}
+	}
+	if hand := l.foundHand(m); hand != nil {
+		l.hands = append(l.hands, *hand)
+		return answer{blocks, fmt.Sprintf("another's hand is on %s: %s", hand.Target, hand.Found), "signalboxctl release 'target/" + string(hand.Target) + "'"}
+	}
+	return answer{effect: passes, detail: "nobody else's hand is on it"}
+}
+
+// taken is the control by which a person took what a move is about; nil: none.
+func (l *look) taken(m *move) *signalbox.Control {
+	l.read(signalbox.ControlsKey)
+	for i := range l.w.State.Controls.Taken {
+		c := &l.w.State.Controls.Taken[i]
+		if !c.Until.IsZero() {
+			if !l.now.Before(c.Until) {
+				continue
+			}
+			l.at(c.Until)
+		}
+		if l.pauses(*c, m) || c.Scope == "incident/"+string(l.inc.ID) || c.Scope == "subject/"+l.inc.Reading.Subject {
+			return c
+		}
+	}
+	return l.acknowledged()
+}
+
+// acknowledged is an acknowledged page as a control, where the configuration
+// says that who acknowledges takes over.
+func (l *look) acknowledged() *signalbox.Control {
+	if !l.h.config.AcknowledgeTakes || l.inc.Page == "" {
+		return nil
+	}
+	l.read(signalbox.PageKey(l.inc.Page))
+	p := l.w.State.Pages[l.inc.Page]
+	if p == nil || p.AckedAt.IsZero() || !p.AckedAt.After(l.inc.ReleasedAt) {
+		return nil
+	}
+	return &signalbox.Control{Kind: signalbox.Take, Scope: "incident/" + string(l.inc.ID), Who: p.AckedBy, At: p.AckedAt, Reason: "acknowledged its page"}
+}
+
+// foundHand compares what a forecast found with where our last action left the
+// target: another position there is another's doing.
+func (l *look) foundHand(m *move) *signalbox.FoundHand {
+	f := m.forecast
+	for _, t := range f.Targets {
+		if f.Hand != "" {
+			return &signalbox.FoundHand{Target: t, Found: f.Hand}
+		}
+		l.read(signalbox.TargetKey(t))
+		s := l.w.State.Targets[t]
+		if s == nil || s.Thrown == "" {
+			continue
+		}
+		l.read(signalbox.ActionKey(s.Thrown))
+		a := l.w.State.Actions[s.Thrown]
+		if a == nil || a.Step.Name != m.step.Name || l.outdated(f, a.EndedAt) {
+			continue
+		}
+		// Who puts it back where it was takes the action back, and no more.
+		if at := found(f); at != a.Step.To && at != found(&a.Forecast) {
+			return &signalbox.FoundHand{Target: t, Found: fmt.Sprintf("found at %s, left at %s by action %s", at, a.Step.To, a.ID)}
+		}
+		if at := found(f); m.undoes == nil && at != a.Step.To {
+			return &signalbox.FoundHand{Target: t, Found: fmt.Sprintf("found at %s again, left at %s by action %s", at, a.Step.To, a.ID)}
+		}
+	}
+	return nil
+}
