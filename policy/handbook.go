@@ -185,6 +185,16 @@ func (h *Handbook) PolicyHash(name string) string {
 	return ""
 }
 
+// On returns the names of the policies on a detector, in the order of the
+// configuration.
+func (h *Handbook) On(detector string) []string {
+	names := make([]string, len(h.on[detector]))
+	for i, r := range h.on[detector] {
+		names[i] = r.Name
+	}
+	return names
+}
+
 // Policies returns the names of the policies, sorted.
 func (h *Handbook) Policies() []string {
 	names := make([]string, 0, len(h.rules))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -147,8 +148,13 @@ func (l *loop) claim(d *signalbox.Decision, now time.Time) (*signalbox.Action, b
 		ts := l.target(w, t)
 		ts.Holder, ts.Last = id, id
 		if a.Undoes == "" {
-			ts.Acted = spend(ts.Acted, now)
+			ts.Acted, ts.Domains = spend(ts.Acted, now), domains(a.Spends)
 		}
+	}
+	if d.Uses != "" {
+		used := l.approval(w, d.Uses)
+		used.State, used.Action = signalbox.Used, id
+		w.entry(journal.ApprovalUsed, d.Incident, id, d.Uses)
 	}
 	if a.Undoes == "" {
 		for _, scope := range a.Spends {
@@ -183,6 +189,11 @@ func (l *loop) carriedOut(w *write, id signalbox.IncidentID) {
 	next := l.state.Controls
 	next.Words = slices.DeleteFunc(slices.Clone(next.Words), mine)
 	w.put(journal.PutControls(next))
+}
+
+// domains are those of scopes that are failure domains.
+func domains(scopes []string) []string {
+	return slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return !strings.HasPrefix(s, "blast/") })
 }
 
 func (l *loop) spent(scope string) []time.Time {
@@ -326,18 +337,27 @@ func heldBy(c signalbox.Controls, a *signalbox.Action, owner string, now time.Ti
 		return "killed by " + c.Killed.Who
 	}
 	for _, p := range c.Pauses {
-		if !p.Until.IsZero() && !now.Before(p.Until) {
-			continue
-		}
-		hit := p.Scope == "all" || p.Scope == "policy/"+a.Policy || p.Scope == "owner/"+owner
-		for _, t := range a.Forecast.Targets {
-			hit = hit || p.Scope == "target/"+string(t)
-		}
-		if hit {
+		if inForce(p, now) && covers(p, a, owner) {
 			return fmt.Sprintf("paused (%s) by %s", p.Scope, p.Who)
 		}
 	}
+	for _, p := range c.Taken {
+		if inForce(p, now) && covers(p, a, owner) {
+			return fmt.Sprintf("taken (%s) by %s", p.Scope, p.Who)
+		}
+	}
 	return ""
+}
+
+func inForce(c signalbox.Control, now time.Time) bool { return c.Until.IsZero() || now.Before(c.Until) }
+
+// covers reports whether an action is in the scope of a control.
+func covers(c signalbox.Control, a *signalbox.Action, owner string) bool {
+	switch c.Scope {
+	case "all", "policy/" + a.Policy, "owner/" + owner, "incident/" + string(a.Incident):
+		return true
+	}
+	return slices.ContainsFunc(a.Forecast.Targets, func(t signalbox.Target) bool { return c.Scope == "target/"+string(t) })
 }
 
 // pageKind is the kind of the steps that page: they go through the outbox of

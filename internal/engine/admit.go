@@ -61,6 +61,7 @@ func (l *loop) opened(w *write, r signalbox.Reading) {
 		ID: id, DedupKey: signalbox.DedupKey(r), Reading: r, Owner: l.ownerOf(&r),
 		OnsetAt: r.OnsetAt, OpenedAt: l.now(), WellAt: r.WellAt,
 	}
+	inc.Recent = l.recent(w, &r)
 	if w.opened != nil {
 		w.opened[keyOf(&r)] = id
 	}
@@ -68,6 +69,23 @@ func (l *loop) opened(w *write, r signalbox.Reading) {
 	w.entry(journal.IncidentOpened, id, "", map[string]any{"says": r.Summary, "value": r.Value, "threshold": r.Threshold})
 	l.e.metrics.opened.Inc()
 	l.e.o.Log.Info("incident opened", "incident", id, "detector", r.Detector, "subject", r.Subject, "owner", inc.Owner, "says", r.Summary)
+}
+
+// mostRecent bounds the openings that an incident remembers of those before it.
+const mostRecent = 32
+
+// recent are the openings of earlier incidents of a detector on a subject, as
+// far as the one before it is remembered.
+func (l *loop) recent(w *write, r *signalbox.Reading) []time.Time {
+	k := subjectKey{r.Detector, r.Subject}
+	before := l.known(w, l.index.latest[k])
+	if before == nil {
+		return nil
+	}
+	all := append(slices.Clone(before.Recent), before.OpenedAt)
+	now := l.now()
+	all = slices.DeleteFunc(all, func(at time.Time) bool { return now.Sub(at) > 24*time.Hour })
+	return all[max(0, len(all)-mostRecent):]
 }
 
 func (l *loop) known(w *write, id signalbox.IncidentID) *signalbox.Incident {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/journal"
@@ -28,7 +27,13 @@ func (l *loop) control(c signalbox.Control) error {
 	}
 	c.At = l.now()
 	next := l.state.Controls
-	next.Pauses, next.Words = slices.Clone(next.Pauses), slices.Clone(next.Words)
+	next.Pauses, next.Words, next.Taken = slices.Clone(next.Pauses), slices.Clone(next.Words), slices.Clone(next.Taken)
+	if (c.Kind == signalbox.Pause || c.Kind == signalbox.Take) && strings.TrimSpace(c.Reason) == "" {
+		return fmt.Errorf("%s needs a reason, for the journal and for those who find it", c.Kind)
+	}
+	if err := l.wholeScope(&c); err != nil {
+		return err
+	}
 	w := &write{}
 	if err := l.apply(w, &next, c); err != nil {
 		return err
@@ -50,16 +55,17 @@ func (l *loop) control(c signalbox.Control) error {
 // apply changes the controls; an error says what can't be done and why.
 func (l *loop) apply(w *write, next *signalbox.Controls, c signalbox.Control) error {
 	now := l.now()
-	next.Pauses = slices.DeleteFunc(next.Pauses, func(p signalbox.Control) bool { return !p.Until.IsZero() && !now.Before(p.Until) })
+	ended := func(p signalbox.Control) bool { return !inForce(p, now) }
+	next.Pauses, next.Taken = slices.DeleteFunc(next.Pauses, ended), slices.DeleteFunc(next.Taken, ended)
+	if !c.Until.IsZero() && !now.Before(c.Until) {
+		return fmt.Errorf("%s must end in the future, got %s", c.Kind, c.Until)
+	}
 	switch c.Kind {
 	case signalbox.Kill:
 		next.Killed = &c
 	case signalbox.Pause:
 		if err := l.checkScope(c.Scope); err != nil {
 			return err
-		}
-		if !c.Until.IsZero() && !now.Before(c.Until) {
-			return fmt.Errorf("a pause must end in the future, got %s", c.Until)
 		}
 		next.Pauses = append(slices.DeleteFunc(next.Pauses, func(p signalbox.Control) bool { return p.Scope == c.Scope }), c)
 	case signalbox.Resume:
@@ -71,54 +77,21 @@ func (l *loop) apply(w *write, next *signalbox.Controls, c signalbox.Control) er
 		if n == len(next.Pauses) {
 			return fmt.Errorf("nothing is paused or killed with scope %q", c.Scope)
 		}
+	case signalbox.Take:
+		if err := l.checkScope(c.Scope); err != nil {
+			return err
+		}
+		next.Taken = append(slices.DeleteFunc(next.Taken, func(p signalbox.Control) bool { return p.Scope == c.Scope }), c)
 	case signalbox.Release:
-		return l.release(w, c)
+		return l.release(w, next, c)
+	case signalbox.Restore:
+		return l.restorePolicy(w, c)
+	case signalbox.Estimate:
+		return l.estimate(w, c)
 	case signalbox.TakeBack, signalbox.Acknowledge:
 		return l.word(w, next, c)
 	default:
 		return fmt.Errorf("unknown control %q", c.Kind)
-	}
-	return nil
-}
-
-// checkScope refuses scopes that name nothing: a pause that stops nothing is
-// worse than none.
-func (l *loop) checkScope(scope string) error {
-	kind, name, _ := strings.Cut(scope, "/")
-	set := l.set()
-	var ok bool
-	switch kind {
-	case "all":
-		ok = name == ""
-	case "policy":
-		_, ok = set.Policies[name]
-	case "owner":
-		_, ok = set.Owners[name]
-	case "target":
-		ok = name != ""
-	default:
-		ok = false
-	}
-	if !ok {
-		return fmt.Errorf("scope must be all, policy/NAME, owner/NAME or target/TARGET of the configuration, got %q", scope)
-	}
-	return nil
-}
-
-// release lets automation act again on a target that it had stopped on, and on
-// the incidents that gave up on it.
-func (l *loop) release(w *write, c signalbox.Control) error {
-	t := signalbox.Target(strings.TrimPrefix(c.Scope, "target/"))
-	if l.state.Targets[t] == nil {
-		return fmt.Errorf("no target %q is known", t)
-	}
-	next := l.target(w, t)
-	next.Ineffective = 0
-	next.StoppedAt = time.Time{}
-	for id, inc := range l.state.Incidents {
-		if inc.GaveUp != "" && !inc.Closed() && len(w.incs) < chunk && l.lastOn(inc, t) {
-			l.incident(w, id).GaveUp = ""
-		}
 	}
 	return nil
 }
@@ -146,6 +119,11 @@ func (l *loop) word(w *write, next *signalbox.Controls, c signalbox.Control) err
 			return fmt.Errorf("nothing is thrown by incident %s", id)
 		}
 		next.Words = append(next.Words, c)
+		l.incident(w, id).Trigger = c.Who
+		if inc.Reading.Condition != signalbox.Clear && inc.Plan != nil && l.state.Policies[inc.Plan.Policy] != nil {
+			l.policyState(w, inc.Plan.Policy).Record.ByHand++
+			l.demote(w, id, inc.Plan.Policy, fmt.Sprintf("%s took its switch back while incident %s was open", c.Who, id))
+		}
 		return nil
 	}
 	p := l.state.Pages[inc.Page]
@@ -156,38 +134,8 @@ func (l *loop) word(w *write, next *signalbox.Controls, c signalbox.Control) err
 		return errors.New("its page is not sent yet: there is nothing to acknowledge")
 	}
 	np := l.page(w, inc.Page)
+	np.AckedAt, np.AckedBy = l.now(), c.Who
 	np.Event, np.At = signalbox.PageAcknowledge, l.now()
 	np.Want++
 	return nil
-}
-
-// killPage tells the default owner that nothing is remediated any more, and
-// what is thrown; and that it is over.
-func (l *loop) killPage() {
-	if l.auth == nil {
-		return
-	}
-	key := "signalbox-kill"
-	why := l.facts.KillFile
-	if k := l.state.Controls.Killed; k != nil {
-		why = "killed by " + k.Who + ": " + k.Reason
-	}
-	old := l.state.Pages[key]
-	told := old != nil && old.Event == signalbox.PageTrigger
-	if told == (why != "") {
-		return
-	}
-	w := &write{}
-	p := l.page(w, key)
-	p.Owner, p.At, p.Why, p.Event = l.set().DefaultOwner, l.now(), why, signalbox.PageTrigger
-	if why == "" {
-		p.Event = signalbox.PageResolve
-	}
-	p.Want++
-	p.Body = signalbox.PageBody{
-		Summary: "signalbox remediates nothing: " + why, Severity: "warning", Source: "signalbox/" + l.e.o.Replica, At: p.At,
-		Thrown: l.thrownNow(l.state, ""),
-	}
-	w.entry(journal.PageWanted, "", "", p.Body)
-	l.commit(w)
 }

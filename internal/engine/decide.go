@@ -110,7 +110,7 @@ func (l *loop) carryOut(d *signalbox.Decision, now time.Time) {
 		l.settle(d, now)
 	case signalbox.Resolve:
 		l.resolve(d, now)
-	case signalbox.Hold, signalbox.Verify, signalbox.Escalate:
+	case signalbox.Hold, signalbox.Verify, signalbox.Escalate, signalbox.Ask, signalbox.Advance:
 		l.note(d)
 	}
 }
@@ -137,6 +137,7 @@ func (l *loop) note(d *signalbox.Decision) {
 	if d.GaveUp != "" {
 		inc.GaveUp = d.GaveUp
 	}
+	l.consequences(w, inc, d)
 	w.entry(journal.Decision, d.Incident, d.Takes, decided{d, l.facts.Reading(inc.Reading.Detector, inc.Reading.Series, inc.Reading.Episode)})
 	if d.Page != nil {
 		l.wantPage(w, inc, *d.Page)
@@ -187,9 +188,13 @@ func (l *loop) reconfigured() {
 	w := &write{}
 	for name, hash := range set.Policies {
 		if p := l.state.Policies[name]; p == nil || p.Hash != hash {
-			w.put(journal.PutPolicy(&signalbox.PolicyState{Name: name, Hash: hash, ActivatedAt: now}))
+			ps := l.policyState(w, name) // a demotion, and what it did, outlive an edit
+			ps.Hash, ps.ActivatedAt = hash, now
+			if ps.Record.Since.IsZero() {
+				ps.Record.Since = now
+			}
 		}
-		if len(w.others) >= chunk {
+		if w.size() >= chunk {
 			l.commit(w)
 			w = &write{}
 		}
@@ -202,12 +207,13 @@ func (l *loop) reconfigured() {
 	if l.state.Active.Hash != set.Hash {
 		w.put(journal.PutActive(signalbox.ActiveConfig{Hash: set.Hash, Seq: l.state.Active.Seq + 1, At: now}))
 	}
-	if len(w.others)+len(w.deletes) > 0 {
+	if w.size()+len(w.deletes) > 0 {
 		w.entry(journal.Config, "", "", map[string]any{"hash": set.Hash, "policies": set.Policies})
 		if !l.commit(w) {
 			return
 		}
 	}
+	l.count()
 	l.expire(now)
 	for id := range l.state.Incidents {
 		l.touchIncident(id)

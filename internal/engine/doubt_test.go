@@ -213,18 +213,18 @@ func TestKillBetweenClaimAndSend(t *testing.T) {
 		},
 		{
 			"kill switch", func(w *world) error {
-				return w.engine.Control(w.t.Context(), signalbox.Control{Kind: signalbox.Kill, Scope: "all", Who: "test"})
+				return w.engine.Control(w.t.Context(), signalbox.Control{Kind: signalbox.Kill, Scope: "all", Who: "test", Reason: "test"})
 			},
 			func(w *world) error {
-				return w.engine.Control(w.t.Context(), signalbox.Control{Kind: signalbox.Resume, Scope: "all", Who: "test"})
+				return w.engine.Control(w.t.Context(), signalbox.Control{Kind: signalbox.Resume, Scope: "all", Who: "test", Reason: "test"})
 			},
 		},
 		{
 			"pause of its target", func(w *world) error {
-				return w.engine.Control(w.t.Context(), signalbox.Control{Kind: signalbox.Pause, Scope: "target/" + string(theTarget), Who: "test"})
+				return w.engine.Control(w.t.Context(), signalbox.Control{Kind: signalbox.Pause, Scope: "target/" + string(theTarget), Who: "test", Reason: "test"})
 			},
 			func(w *world) error {
-				return w.engine.Control(w.t.Context(), signalbox.Control{Kind: signalbox.Resume, Scope: "target/" + string(theTarget), Who: "test"})
+				return w.engine.Control(w.t.Context(), signalbox.Control{Kind: signalbox.Resume, Scope: "target/" + string(theTarget), Who: "test", Reason: "test"})
 			},
 		},
 	} {

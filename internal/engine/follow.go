@@ -187,6 +187,9 @@ func (l *loop) finish(a *signalbox.Action, stage signalbox.Stage, p signalbox.Pr
 			l.action(w, a.Undoes).Undone = a.ID
 		}
 	default:
+		if l.state.Policies[a.Policy] != nil {
+			l.policyState(w, a.Policy).Record.Actions++
+		}
 		inc.Next = a.Index + 1
 		if inc.Plan != nil {
 			next.VerifyBy = now.Add(inc.Plan.VerifyWithin)

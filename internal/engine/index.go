@@ -1,7 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"container/heap"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,22 +18,29 @@ func keyOf(r *signalbox.Reading) seriesKey {
 	return seriesKey{r.Detector, r.Series, r.Episode}
 }
 
+// subjectKey names what a detector says of one subject.
+type subjectKey struct{ detector, subject string }
+
 // index finds incidents by what they are about and by what their decision
 // read.
 type index struct {
 	open    map[seriesKey]signalbox.IncidentID
-	newest  map[seriesKey]time.Time // onset of the newest episode, by detector and series
+	latest  map[subjectKey]signalbox.IncidentID // opened last, by detector and subject
+	newest  map[seriesKey]time.Time             // onset of the newest episode, by detector and series
 	readers map[signalbox.Key]map[signalbox.IncidentID]struct{}
 	reads   map[signalbox.IncidentID][]signalbox.Key
 }
 
 func newIndex(s *signalbox.State) *index {
 	x := &index{
-		open: map[seriesKey]signalbox.IncidentID{}, newest: map[seriesKey]time.Time{},
+		open: map[seriesKey]signalbox.IncidentID{}, newest: map[seriesKey]time.Time{}, latest: map[subjectKey]signalbox.IncidentID{},
 		readers: map[signalbox.Key]map[signalbox.IncidentID]struct{}{}, reads: map[signalbox.IncidentID][]signalbox.Key{},
 	}
-	for id, inc := range s.Incidents {
-		x.incident(inc, id)
+	byAge := slices.SortedFunc(maps.Values(s.Incidents), func(a, b *signalbox.Incident) int {
+		return cmp.Or(a.OpenedAt.Compare(b.OpenedAt), cmp.Compare(a.ID, b.ID))
+	})
+	for _, inc := range byAge {
+		x.incident(inc, inc.ID)
 	}
 	return x
 }
@@ -43,6 +53,7 @@ func (x *index) incident(inc *signalbox.Incident, id signalbox.IncidentID) {
 	k := keyOf(&inc.Reading)
 	if !inc.Closed() {
 		x.open[k] = id
+		x.latest[subjectKey{inc.Reading.Detector, inc.Reading.Subject}] = id
 	} else if x.open[k] == id {
 		delete(x.open, k)
 		x.read(id, nil)

@@ -41,6 +41,7 @@ func (l *loop) present(detector string, readings []signalbox.Reading) {
 	for _, k := range l.facts.Keep(detector, there) {
 		l.touch(k)
 	}
+	l.touch(signalbox.DetectorKey(detector))
 }
 
 // Receive makes a webhook's readings durable before it returns nil. After an

@@ -223,6 +223,10 @@ func (l *loop) sweep(now time.Time) {
 				w.deletes = append(w.deletes, signalbox.ActionKey(a))
 			}
 		}
+		w.deletes = append(w.deletes, l.approvalsOf(id)...)
+		if k := (subjectKey{inc.Reading.Detector, inc.Reading.Subject}); l.index.latest[k] == id {
+			delete(l.index.latest, k)
+		}
 	}
 	if len(w.deletes) > 0 {
 		w.entry(journal.IncidentForgotten, "", "", nil)

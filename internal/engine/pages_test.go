@@ -244,6 +244,8 @@ func TestStoreThatCannotBeWrittenPagesStraightAndRecovers(t *testing.T) {
 		}
 		w.make(readsLag, "db/eu", 0)
 		w.after(10 * time.Minute)
+		w.restorePolicy() // the only switch did not help, so that it was demoted
+		w.after(time.Second)
 		got := map[string]signalbox.PageEvent{}
 		for _, c := range p.accepted() {
 			got[c.key] = c.event

@@ -256,7 +256,7 @@ func (s *story) killFile(there bool) {
 }
 
 func (s *story) pause(on bool) {
-	c := signalbox.Control{Kind: signalbox.Resume, Scope: "all", Who: "test"}
+	c := signalbox.Control{Kind: signalbox.Resume, Scope: "all", Who: "test", Reason: "test"}
 	if on {
 		c.Kind = signalbox.Pause
 	}
@@ -286,6 +286,7 @@ func (s *story) heal() {
 	s.w.after(10 * time.Second)
 	s.w.reconcile()
 	s.w.after(10 * time.Minute)
+	s.w.restorePolicy()
 	s.p.with(func() {
 		if s.p.value != "a" {
 			s.p.value = "a"

@@ -32,6 +32,7 @@ func (l *loop) settle(d *signalbox.Decision, now time.Time) {
 		case signalbox.Unverified:
 		}
 	}
+	l.outcome(w, a, d.Outcome)
 	w.entry(journal.Settled, d.Incident, a.ID, d)
 	l.e.metrics.outcomes[d.Outcome].Inc()
 	l.e.o.Log.Info("verified", "action", a.ID, "incident", d.Incident, "outcome", d.Outcome, "because", blocking(d))

@@ -109,18 +109,9 @@ func (l *loop) explain(id string) (Explanation, error) {
 	if l.auth == nil {
 		return Explanation{}, ErrNoTerm
 	}
-	var match *signalbox.Incident
-	for k, inc := range l.state.Incidents {
-		if len(id) < 4 || len(k) < len(id) || string(k[:len(id)]) != id {
-			continue
-		}
-		if match != nil {
-			return Explanation{}, fmt.Errorf("%w: %q is not the only one that begins so", ErrNoIncident, id)
-		}
-		match = inc
-	}
-	if match == nil {
-		return Explanation{}, fmt.Errorf("%w: %q is not in the store (give at least 4 characters of its id; older ones are in the archive)", ErrNoIncident, id)
+	match, err := l.find(id)
+	if err != nil {
+		return Explanation{}, err
 	}
 	x := Explanation{Incident: *match, Decision: l.last[match.ID]}
 	for _, a := range match.Actions {
@@ -129,4 +120,22 @@ func (l *loop) explain(id string) (Explanation, error) {
 		}
 	}
 	return x, nil
+}
+
+// find returns the incident whose id begins so, if it is the only one.
+func (l *loop) find(id string) (*signalbox.Incident, error) {
+	var match *signalbox.Incident
+	for k, inc := range l.state.Incidents {
+		if len(id) < 4 || len(k) < len(id) || string(k[:len(id)]) != id {
+			continue
+		}
+		if match != nil {
+			return nil, fmt.Errorf("%w: %q is not the only one that begins so", ErrNoIncident, id)
+		}
+		match = inc
+	}
+	if match == nil {
+		return nil, fmt.Errorf("%w: %q is not in the store (give at least 4 characters of its id; older ones are in the archive)", ErrNoIncident, id)
+	}
+	return match, nil
 }

@@ -70,22 +70,23 @@ func TestIneffectiveIsUndonePagedOnceAndStopsAfterTwo(t *testing.T) {
 			if want := strings.TrimSpace(strings.Repeat("trigger resolve ", i) + "trigger"); pages != want {
 				t.Errorf("round %d: pages: got %q, want %q", i, pages, want)
 			}
-			if i == 0 && len(w.pager.last().body.Done) != 2 {
+			if i == 0 && len(w.pager.lastOf("signalbox-demoted-", false).body.Done) != 2 {
 				t.Errorf("the page must tell the flip and its undo, got %q", w.pager.last().body.Done)
 			}
 			w.make(readsLag, "db/eu", 0)
 			w.after(5 * time.Minute)
+			w.restorePolicy() // which the first that did not help had demoted
 		}
 		expect(t, "effects: two attempts, each taken back, and no third", w.target.log(), "b a b a")
 		st := w.status()
 		if len(st.Stopped) != 1 || st.Stopped[0] != theTarget {
 			t.Errorf("stopped: got %v", st.Stopped)
 		}
-		if err := w.engine.Control(t.Context(), signalbox.Control{Kind: signalbox.Release, Scope: "target/" + string(theTarget), Who: "test"}); err != nil {
+		if err := w.engine.Control(t.Context(), signalbox.Control{Kind: signalbox.Release, Scope: "target/" + string(theTarget), Who: "test", Reason: "test"}); err != nil {
 			t.Fatal(err)
 		}
 		w.make(readsLag, "db/eu", 5)
-		w.after(30 * time.Second)
+		w.after(2*time.Minute + 30*time.Second) // the fourth time within an hour waits
 		expect(t, "effects after it was released", w.target.log(), "b a b a b")
 	})
 }
@@ -120,7 +121,7 @@ func TestUndoAskWaitsForAWord(t *testing.T) {
 		if len(st.Incidents) != 1 {
 			t.Fatalf("open: got %d, want 1", len(st.Incidents))
 		}
-		word := signalbox.Control{Kind: signalbox.TakeBack, Scope: "incident/" + string(st.Incidents[0].ID), Who: "test"}
+		word := signalbox.Control{Kind: signalbox.TakeBack, Scope: "incident/" + string(st.Incidents[0].ID), Who: "test", Reason: "test"}
 		if err := w.engine.Control(t.Context(), word); err != nil {
 			t.Fatal(err)
 		}
@@ -204,7 +205,7 @@ func TestKillFileAndPauseStopBeforeTheFlip(t *testing.T) {
 		w.make(readsLag, "db/eu", 5)
 		w.after(time.Minute)
 		expect(t, "effects while killed", w.target.log(), "")
-		if err := w.engine.Control(t.Context(), signalbox.Control{Kind: signalbox.Pause, Scope: "all", Who: "test", Until: time.Now().Add(time.Hour)}); err != nil {
+		if err := w.engine.Control(t.Context(), signalbox.Control{Kind: signalbox.Pause, Scope: "all", Who: "test", Reason: "test", Until: time.Now().Add(time.Hour)}); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Remove(w.kill); err != nil {

@@ -187,7 +187,7 @@ func TestManyIncidentsNeverHoldOneTarget(t *testing.T) {
 		p.with(func() {
 			p.atLook = func() {
 				if once.CompareAndSwap(false, true) {
-					pause := signalbox.Control{Kind: signalbox.Pause, Scope: "owner/devops", Who: "test"}
+					pause := signalbox.Control{Kind: signalbox.Pause, Scope: "owner/devops", Who: "test", Reason: "test"}
 					if err := w.engine.Control(t.Context(), pause); err != nil {
 						t.Error(err)
 					}

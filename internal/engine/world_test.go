@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -231,6 +232,15 @@ func (w *world) status() engine.Status {
 	return st
 }
 
+// restore gives the policy its autonomy back, where it was demoted.
+func (w *world) restorePolicy() {
+	c := signalbox.Control{Kind: signalbox.Restore, Scope: "policy/failover", Who: "test"}
+	if err := w.engine.Control(w.t.Context(), c); err != nil && !strings.Contains(err.Error(), "is not demoted") {
+		w.t.Error(err)
+	}
+	synctest.Wait()
+}
+
 // target is a switch that compares and sets, with a log of its effects.
 type target struct {
 	mu      sync.Mutex
@@ -357,13 +367,15 @@ func (p *pager) Page(_ context.Context, _ json.RawMessage, key string, event sig
 	return nil
 }
 
-// log tells the events, without keys.
+// log tells the events about incidents, without keys.
 func (p *pager) log() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var out []string
 	for _, e := range p.events {
-		out = append(out, string(e.event))
+		if !strings.HasPrefix(e.key, "signalbox-demoted-") {
+			out = append(out, string(e.event))
+		}
 	}
 	return strings.Join(out, " ")
 }
@@ -375,6 +387,18 @@ func (p *pager) last() pageEvent {
 		return pageEvent{}
 	}
 	return p.events[len(p.events)-1]
+}
+
+// lastOf is the last event whose key begins so, or does not.
+func (p *pager) lastOf(prefix string, begins bool) pageEvent {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, e := range slices.Backward(p.events) {
+		if strings.HasPrefix(e.key, prefix) == begins {
+			return e
+		}
+	}
+	return pageEvent{}
 }
 
 type testWriter struct{ t *testing.T }

@@ -17,6 +17,8 @@ type write struct {
 	acts    map[signalbox.ActionID]*signalbox.Action
 	targets map[signalbox.Target]*signalbox.TargetState
 	pages   map[string]*signalbox.Page
+	pols    map[string]*signalbox.PolicyState
+	asked   map[signalbox.ApprovalID]*signalbox.Approval
 	others  []journal.Change
 	deletes []signalbox.Key
 	inbox   []string // records that are consumed
@@ -39,7 +41,7 @@ func (w *write) require(s *signalbox.State, keys ...signalbox.Key) {
 }
 
 func (w *write) size() int {
-	return len(w.incs) + len(w.acts) + len(w.targets) + len(w.pages) + len(w.others) + len(w.entries)
+	return len(w.incs) + len(w.acts) + len(w.targets) + len(w.pages) + len(w.pols) + len(w.asked) + len(w.others) + len(w.entries)
 }
 
 // incident returns the copy of an incident that this write will put.
@@ -55,6 +57,16 @@ func (l *loop) target(w *write, t signalbox.Target) *signalbox.TargetState {
 	ts := edit(&w.targets, l.state.Targets, t)
 	ts.Target = t
 	return ts
+}
+
+func (l *loop) policyState(w *write, name string) *signalbox.PolicyState {
+	ps := edit(&w.pols, l.state.Policies, name)
+	ps.Name = name
+	return ps
+}
+
+func (l *loop) approval(w *write, id signalbox.ApprovalID) *signalbox.Approval {
+	return edit(&w.asked, l.state.Approvals, id)
 }
 
 func (l *loop) page(w *write, key string) *signalbox.Page {
@@ -120,6 +132,12 @@ func (w *write) records(l *loop) []journal.Record {
 	}
 	for _, p := range w.pages {
 		changes = append(changes, journal.PutPage(p))
+	}
+	for _, ps := range w.pols {
+		changes = append(changes, journal.PutPolicy(ps))
+	}
+	for _, a := range w.asked {
+		changes = append(changes, journal.PutApproval(a))
 	}
 	changes = append(changes, w.others...)
 	if len(w.entries) == 0 && len(changes)+len(w.deletes) > 0 {

@@ -66,6 +66,11 @@ const (
 	PageWanted        Kind = "page.wanted"        // an event is owed to the pager
 	PageSent          Kind = "page.sent"          // the pager accepted it
 	ControlSet        Kind = "control"            // a person's word: kill, pause, resume, release, undo, acknowledge
+	ApprovalAsked     Kind = "approval.asked"     // a person is asked whether a step may be taken
+	ApprovalGiven     Kind = "approval.answered"  // a person approved or denied
+	ApprovalUsed      Kind = "approval.used"      // an action used it up
+	HandFound         Kind = "hand"               // another's hand was found on a target: automation yields
+	PolicyDemoted     Kind = "policy.demoted"     // it lost autonomy by itself, until a person restores it
 	Config            Kind = "config"             // the cluster runs another configuration
 	Housekeeping      Kind = "housekeeping"       // without news for people; makes no entry where it changes nothing that is audited
 )

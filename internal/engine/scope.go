@@ -1,0 +1,134 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/journal"
+)
+
+// checkScope refuses scopes that name nothing: a pause that stops nothing is
+// worse than none.
+func (l *loop) checkScope(scope string) error {
+	kind, name, _ := strings.Cut(scope, "/")
+	set := l.set()
+	var ok bool
+	switch kind {
+	case "all":
+		ok = name == ""
+	case "policy":
+		_, ok = set.Policies[name]
+	case "owner":
+		_, ok = set.Owners[name]
+	case "target", "subject":
+		ok = name != ""
+	case "incident":
+		inc := l.state.Incidents[signalbox.IncidentID(name)]
+		ok = inc != nil && !inc.Closed()
+	}
+	if !ok {
+		return fmt.Errorf("scope must be all, policy/NAME or owner/NAME of the configuration, target/TARGET, or incident/ID of an open incident, got %q", scope)
+	}
+	return nil
+}
+
+// wholeScope makes a shortened incident id whole.
+func (l *loop) wholeScope(c *signalbox.Control) error {
+	short, ok := strings.CutPrefix(c.Scope, "incident/")
+	if !ok || l.state.Incidents[signalbox.IncidentID(short)] != nil {
+		return nil
+	}
+	inc, err := l.find(short)
+	if err != nil {
+		return err
+	}
+	c.Scope = "incident/" + string(inc.ID)
+	return nil
+}
+
+// release gives back to automation what a person took, a target that it had
+// stopped on or found another's hand on, and the incidents that gave up on it.
+func (l *loop) release(w *write, next *signalbox.Controls, c signalbox.Control) error {
+	kind, name, named := strings.Cut(c.Scope, "/")
+	if !named && c.Scope != "all" { // a bare target, as it is printed
+		kind, name = "target", c.Scope
+		c.Scope = "target/" + c.Scope
+	}
+	n := len(next.Taken)
+	next.Taken = slices.DeleteFunc(next.Taken, func(p signalbox.Control) bool { return p.Scope == c.Scope })
+	was := n > len(next.Taken)
+	switch kind {
+	case "target":
+		t := signalbox.Target(name)
+		if l.state.Targets[t] == nil && !was {
+			return fmt.Errorf("no target %q is known", t)
+		}
+		if l.state.Targets[t] != nil {
+			ts := l.target(w, t)
+			ts.Ineffective, ts.Hand = 0, nil
+			ts.StoppedAt = time.Time{}
+		}
+		for id, inc := range l.state.Incidents {
+			if inc.GaveUp != "" && !inc.Closed() && len(w.incs) < chunk && l.lastOn(inc, t) {
+				l.handBack(w, id, c.Who)
+			}
+		}
+		return nil
+	case "incident":
+		inc := l.state.Incidents[signalbox.IncidentID(name)]
+		if inc == nil || inc.Closed() {
+			return fmt.Errorf("no open incident %q", name)
+		}
+		l.handBack(w, inc.ID, c.Who)
+		return nil
+	}
+	if !was {
+		return fmt.Errorf("nothing is taken with scope %q", c.Scope)
+	}
+	return nil
+}
+
+// handBack lets automation go on with an incident.
+func (l *loop) handBack(w *write, id signalbox.IncidentID, who string) {
+	inc := l.incident(w, id)
+	inc.GaveUp, inc.Trigger, inc.ReleasedAt = "", who, l.now()
+}
+
+// restorePolicy gives a policy that was demoted its configured autonomy back.
+func (l *loop) restorePolicy(w *write, c signalbox.Control) error {
+	name, ok := strings.CutPrefix(c.Scope, "policy/")
+	ps := l.state.Policies[name]
+	switch {
+	case !ok || ps == nil:
+		return fmt.Errorf("scope must be policy/NAME of the configuration, got %q", c.Scope)
+	case ps.Demoted == nil:
+		return fmt.Errorf("policy %s is not demoted", name)
+	}
+	l.policyState(w, name).Demoted = nil
+	for id, inc := range l.state.Incidents {
+		if !inc.Closed() && inc.Plan == nil && len(w.incs) < chunk && slices.Contains(l.set().Handbook.On(inc.Reading.Detector), name) {
+			l.incident(w, id).Trigger = c.Who
+		}
+	}
+	l.demotionPage(w, name, "")
+	return nil
+}
+
+// estimate records the owner's word on when an incident will be over.
+func (l *loop) estimate(w *write, c signalbox.Control) error {
+	id, ok := strings.CutPrefix(c.Scope, "incident/")
+	inc := l.state.Incidents[signalbox.IncidentID(id)]
+	switch {
+	case !ok || inc == nil || inc.Closed():
+		return fmt.Errorf("scope must be incident/ID of an open incident, got %q", c.Scope)
+	case c.Until.IsZero():
+		return errors.New("an estimate needs the time at which it will be over")
+	}
+	l.incident(w, inc.ID).ETA = &c
+	w.entry(journal.IncidentChanged, inc.ID, "", c)
+	return nil
+}
