@@ -62,7 +62,7 @@ func (d *daemon) build() (*runtime, error) {
 		rt: &runtime{config: cfg, receivers: map[string]*receiver{}, watched: map[string]signalbox.Watcher{}, set: &engine.Set{
 			Hash: cfg.Hash, Handbook: book, Policies: map[string]string{}, Detectors: map[string]engine.Detector{},
 			Owners: map[string]signalbox.Step{}, Primary: map[string]string{}, DefaultOwner: cfg.DefaultOwner,
-			Remediators: map[string]signalbox.Remediator{}, Ask: d.askNow,
+			Remediators: map[string]signalbox.Remediator{}, Pagers: map[string]kind.Pager{}, Ask: d.askNow,
 		}},
 	}
 	for _, p := range cfg.Policy.Policies {
@@ -159,7 +159,10 @@ func (b *builder) remediators() error {
 		}
 		b.rt.set.Remediators[k.Name] = r
 		if p, ok := r.(kind.Pager); ok {
-			b.rt.set.Pager = p
+			b.rt.set.Pagers[k.Name] = p
+			if k.Owner != nil {
+				b.rt.set.Pager = p
+			}
 		}
 	}
 	return nil

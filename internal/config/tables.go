@@ -14,6 +14,7 @@ type tables struct {
 	sources  map[string]kind.Source
 	backends map[string]kind.Remediator // by key of a switch
 	reaches  map[string]kind.Remediator // by key of an owner
+	channels map[string]kind.Remediator // by key of an owner's second channel
 	keywords map[string]kind.Remediator // by key of a step
 	rules    *Rules
 	catalog  kind.Catalog
@@ -23,19 +24,24 @@ type tables struct {
 func newTables(k Kinds) (tables, error) {
 	t := tables{
 		sources: map[string]kind.Source{}, backends: map[string]kind.Remediator{},
-		reaches: map[string]kind.Remediator{}, keywords: map[string]kind.Remediator{}, rules: k.Rules, catalog: k.Catalog,
+		reaches: map[string]kind.Remediator{}, channels: map[string]kind.Remediator{}, keywords: map[string]kind.Remediator{}, rules: k.Rules, catalog: k.Catalog,
 	}
 	var err error
 	for _, s := range k.Sources {
 		err = put(err, t.sources, s.Name, s)
 	}
 	for _, r := range k.Remediators {
-		err = put(err, t.keywords, r.Keyword, r)
+		if r.Keyword != "" {
+			err = put(err, t.keywords, r.Keyword, r)
+		}
 		for _, key := range slices.Sorted(maps.Keys(r.Backends)) {
 			err = put(err, t.backends, key, r)
 		}
 		for _, key := range slices.Sorted(maps.Keys(r.Owner)) {
 			err = put(err, t.reaches, key, r)
+		}
+		for _, key := range slices.Sorted(maps.Keys(r.Channel)) {
+			err = put(err, t.channels, key, r)
 		}
 	}
 	return t, err

@@ -87,15 +87,20 @@ type DetectorSettings interface {
 // need none.
 type Remediator struct {
 	Name    string // "endpoint", as in Step.Kind
-	Keyword string // "flip": the key of a runbook's step that asks for it
+	Keyword string // "flip": the key of a runbook's step that asks for it; "": none does
 	// Backends are the keys of a switch of which exactly one is given, each
 	// with new settings; nil where the kind needs no switch.
 	Backends map[string]func() Settings
 	// Owner are the keys of an owner's block that say how the owner is
 	// reached, each with new settings; nil where the kind reaches nobody.
 	Owner map[string]func() Settings
-	// Spec resolves a switch, or for a kind with Owner an owner, into
-	// Step.Spec.
+	// Channel are the keys of an owner's second channel, of which exactly one
+	// is given, each with new settings: how the owner is told when the pager
+	// fails. Such a kind's remediator is a Pager. nil where it is none.
+	Channel map[string]func() Settings
+	// Spec resolves a switch, or for a kind with Owner or Channel an owner,
+	// into Step.Spec. For a rung of SpecInput that the owner's settings do
+	// not have, it returns nil.
 	Spec func(in SpecInput) (json.RawMessage, error)
 	// Open makes the remediator. It may keep connections, and no state of
 	// actions.
@@ -105,11 +110,20 @@ type Remediator struct {
 // SpecInput is one switch, or one owner, as configured.
 type SpecInput struct {
 	Name      string
-	Backend   string                                                   // the key that was given, of Backends or Owner
+	Backend   string                                                   // the key that was given, of Backends, Owner or Channel
 	Settings  Settings                                                 // of that key
 	Positions map[string]string                                        // name to value
 	Source    func(name string) (kindName string, s Settings, ok bool) // a configured source, by its name
 	ConfigDir string
+	Rung      signalbox.Rung // of an owner: whose page step is wanted; its primary's, or its backup's
+}
+
+// Escalator is the Settings of an owner whose pager may go on to others by
+// itself when nobody acknowledges.
+type Escalator interface {
+	// Escalates reports whether the pager does it, by a policy that the
+	// settings name. The daemon does it where the settings have a backup.
+	Escalates() bool
 }
 
 // Doer is an http.RoundTripper's user; *http.Client is one.

@@ -71,7 +71,7 @@ func (r *Remediator) Preview(_ context.Context, s signalbox.Step) (signalbox.For
 	}
 	a, err := parseAddress(s.Spec)
 	if err == nil {
-		_, err = a.key()
+		err = a.readable()
 	}
 	if err != nil {
 		f.Refused = err.Error()

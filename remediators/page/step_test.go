@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -133,7 +134,7 @@ func TestSpec(t *testing.T) {
 	} {
 		b, err := Kind().Spec(kind.SpecInput{Name: "o", Settings: &c.s, ConfigDir: dir})
 		var got address
-		if err != nil || json.Unmarshal(b, &got) != nil || got != c.want {
+		if err != nil || json.Unmarshal(b, &got) != nil || !reflect.DeepEqual(got, c.want) {
 			t.Errorf("got %s and %v, want %+v", b, err, c.want)
 		}
 	}
