@@ -53,7 +53,7 @@ func (l *look) begin() signalbox.Decision {
 		l.note("onset", false, "%s", a.detail)
 		return l.giveUp(a.detail, "onset/"+l.owner())
 	}
-	return l.take(m)
+	return l.goOn(m.plan, chosen)
 }
 
 // puzzled holds what a condition failed on, and tells the owner once.
@@ -134,10 +134,25 @@ func (l *look) watch(r *rule) {
 		l.note("plan", false, "%v", err)
 	} else {
 		m.shadow = true
+		l.firstThrow(m)
 		s.Step = m.step
 		s.Verdict = l.take(m).Verdict
 	}
 	s.Because = l.because
 	l.because = before
 	l.shadow = append(l.shadow, s)
+}
+
+// firstThrow moves on to the first step that a runbook would take: past those
+// that wait, and those that would be skipped.
+func (l *look) firstThrow(m *move) {
+	for i := range m.plan.Steps {
+		m.index, m.step = i, &m.plan.Steps[i]
+		if m.step.Kind == waitKind || m.step.Rescue != 0 {
+			continue
+		}
+		if ok, _, err := l.condition(m); m.step.Else != signalbox.ElseSkip || ok || err != nil {
+			return
+		}
+	}
 }

@@ -133,7 +133,8 @@ func (h *Handbook) checkRunbook(p *Policy) (errs []error) {
 		if s.Kind == "" || s.Name == "" {
 			fail("runbook[%d] must have a kind and a name, got %q and %q", i, s.Kind, s.Name)
 		}
-		if isPage(s) {
+		errs = append(errs, h.checkFlow(p, i)...)
+		if throwsNothing(s) {
 			continue
 		}
 		if p.VerifyWithin == 0 {

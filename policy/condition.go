@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/google/cel-go/cel"
+	celast "github.com/google/cel-go/common/ast"
+	"github.com/google/cel-go/common/operators"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 	signalbox "github.com/signalbox/signalbox"
@@ -44,6 +47,16 @@ func CheckWhen(expr string, unit signalbox.Unit, destination ...signalbox.Unit) 
 	return err
 }
 
+// CheckStep type-checks a condition of a step ("if", or what it waits for): as
+// CheckWhen, and with
+//
+//	steps.ID               map(string, string) of each earlier step with an id:
+//	                       state, outcome, position, to, detail
+func CheckStep(expr string, unit signalbox.Unit, earlier []string, destination ...signalbox.Unit) error {
+	_, err := newCompiler().compileStep(expr, unit, earlier, destination...)
+	return err
+}
+
 // compiler compiles conditions, and makes each environment only once.
 type compiler struct{ envs map[string]*cel.Env }
 
@@ -51,10 +64,22 @@ func newCompiler() *compiler { return &compiler{envs: map[string]*cel.Env{}} }
 
 // compile returns nil for an empty expression.
 func (c *compiler) compile(expr string, unit signalbox.Unit, destination ...signalbox.Unit) (*condition, error) {
+	return c.compileIn(expr, unit, nil, destination)
+}
+
+// compileStep compiles a condition that may speak of earlier steps.
+func (c *compiler) compileStep(expr string, unit signalbox.Unit, earlier []string, destination ...signalbox.Unit) (*condition, error) {
+	if earlier == nil {
+		earlier = []string{}
+	}
+	return c.compileIn(expr, unit, earlier, destination)
+}
+
+func (c *compiler) compileIn(expr string, unit signalbox.Unit, earlier []string, destination []signalbox.Unit) (*condition, error) {
 	if expr == "" {
 		return nil, nil
 	}
-	env, err := c.env(unit, destination)
+	env, err := c.env(unit, earlier != nil, destination)
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +90,9 @@ func (c *compiler) compile(expr string, unit signalbox.Unit, destination ...sign
 	if ast.OutputType() != cel.BoolType {
 		return nil, fmt.Errorf("must be true or false, got a value of type %s", ast.OutputType())
 	}
+	if err := knownSteps(ast, earlier); err != nil {
+		return nil, err
+	}
 	program, err := env.Program(ast, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(conditionCost))
 	if err != nil {
 		return nil, err
@@ -72,8 +100,36 @@ func (c *compiler) compile(expr string, unit signalbox.Unit, destination ...sign
 	return &condition{text: expr, program: program}, nil
 }
 
-func (c *compiler) env(unit signalbox.Unit, destination []signalbox.Unit) (*cel.Env, error) {
-	key := fmt.Sprintf("%q %q", unit, destination)
+// knownSteps refuses what speaks of a step that is not an earlier one.
+func knownSteps(a *cel.Ast, earlier []string) error {
+	var unknown []string
+	isSteps := func(e celast.Expr) bool { return e.Kind() == celast.IdentKind && e.AsIdent() == "steps" }
+	known := func(id string) {
+		if !slices.Contains(earlier, id) {
+			unknown = append(unknown, id)
+		}
+	}
+	celast.PreOrderVisit(a.NativeRep().Expr(), celast.NewExprVisitor(func(e celast.Expr) {
+		switch {
+		case e.Kind() == celast.SelectKind && isSteps(e.AsSelect().Operand()):
+			known(e.AsSelect().FieldName())
+		case e.Kind() == celast.CallKind && e.AsCall().FunctionName() == operators.Index && isSteps(e.AsCall().Args()[0]):
+			id, ok := e.AsCall().Args()[1].AsLiteral().(types.String)
+			if !ok {
+				unknown = append(unknown, "an id that is computed")
+				return
+			}
+			known(string(id))
+		}
+	}))
+	if len(unknown) > 0 {
+		return fmt.Errorf("steps: %q is not the id of an earlier step", unknown[0])
+	}
+	return nil
+}
+
+func (c *compiler) env(unit signalbox.Unit, steps bool, destination []signalbox.Unit) (*cel.Env, error) {
+	key := fmt.Sprintf("%q %t %q", unit, steps, destination)
 	if env := c.envs[key]; env != nil {
 		return env, nil
 	}
@@ -84,6 +140,9 @@ func (c *compiler) env(unit signalbox.Unit, destination []signalbox.Unit) (*cel.
 		cel.Variable("labels", cel.MapType(cel.StringType, cel.StringType)),
 		cel.Variable("subject", cel.StringType),
 		cel.Variable("detector", cel.StringType),
+	}
+	if steps {
+		options = append(options, cel.Variable("steps", cel.MapType(cel.StringType, cel.MapType(cel.StringType, cel.StringType))))
 	}
 	if len(destination) > 0 {
 		options = append(options,
@@ -121,6 +180,7 @@ type input struct {
 	reading     *signalbox.Reading
 	destination func() *destination // looks it up; asked only where a condition needs it
 	looked      *destination
+	steps       func() steps // of a step's condition
 }
 
 // destination is where a switch would go.
@@ -142,6 +202,11 @@ func (in *input) ResolveName(name string) (any, bool) {
 		return types.String(in.reading.Subject), true
 	case "detector":
 		return types.String(in.reading.Detector), true
+	case "steps":
+		if in.steps == nil {
+			return nil, false
+		}
+		return types.DefaultTypeAdapter.NativeToValue(map[string]map[string]string(in.steps())), true
 	}
 	return in.resolveDestination(name)
 }

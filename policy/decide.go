@@ -29,16 +29,23 @@ func (h *Handbook) Decide(w *World, due []signalbox.IncidentID) []signalbox.Deci
 // decide is the flow that the package's doc tells.
 func (l *look) decide() signalbox.Decision {
 	for _, a := range l.actions {
-		if a.InFlight() {
-			return l.hold("in_flight", "action %s, %s, is %s", a.ID, throw(&a.Step), a.Stage)
+		if !a.InFlight() {
+			continue
 		}
+		if d, ok := l.besides(); ok {
+			return d
+		}
+		if d, late := l.late(a); late {
+			return d
+		}
+		return l.hold("in_flight", "action %s, %s, is %s", a.ID, throw(&a.Step), a.Stage)
 	}
 	if d, asked := l.onWord(); asked {
 		return d
 	}
 	last := l.lastSwitched()
 	switch {
-	case last != nil && last.Stage == signalbox.Done && last.Outcome == "":
+	case last != nil && last.Stage == signalbox.Done && last.Outcome == "" && !l.goesOn(last):
 		return l.verify(last)
 	case l.clear():
 		return l.afterClear()
@@ -77,7 +84,7 @@ func (l *look) proceed(last *signalbox.Action) signalbox.Decision {
 			return d
 		}
 	case signalbox.NotRecovered:
-		if d, waits := l.takeBackIneffective(last); waits {
+		if d, waits := l.takeBackChain(last); waits {
 			return d
 		}
 	}
@@ -86,18 +93,17 @@ func (l *look) proceed(last *signalbox.Action) signalbox.Decision {
 
 // next takes the plan's next step.
 func (l *look) next() signalbox.Decision {
-	plan, i := l.inc.Plan, l.inc.Next
-	if i >= len(plan.Steps) {
-		return l.giveUp(l.record(), "")
-	}
-	m := &move{plan: plan, index: i, step: &plan.Steps[i], rule: l.h.rules[plan.Policy]}
-	return l.take(m)
+	return l.goOn(l.inc.Plan, l.h.rules[l.inc.Plan.Policy])
 }
 
-// record says in one line what the runbook has done.
-func (l *look) record() string {
+// record says in one line what the runbook has done, and why it is at its end.
+func (l *look) record(plan *signalbox.Plan, why string) string {
+	end := "the runbook of " + plan.Policy + " is at its end"
+	if why != "" && why != "its last step is over" {
+		end = "the runbook of " + plan.Policy + " ends: " + why
+	}
 	if len(l.actions) == 0 {
-		return "the runbook of " + l.inc.Plan.Policy + " is at its end"
+		return end
 	}
 	parts := make([]string, 0, len(l.actions))
 	for _, a := range l.actions {
@@ -116,7 +122,7 @@ func (l *look) record() string {
 		parts = append(parts, what)
 	}
 	if len(parts) == 0 {
-		return "the runbook of " + l.inc.Plan.Policy + " is at its end: its pages went out"
+		return end + ": its pages went out"
 	}
-	return "the runbook of " + l.inc.Plan.Policy + " is at its end: " + joinAnd(parts)
+	return end + ": " + joinAnd(parts)
 }

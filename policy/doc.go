@@ -20,8 +20,9 @@
 //	                                        undo mode says), then Resolve
 //	automation gave up on it                Hold: a person has it
 //	its series is Unknown                   Hold: never a reason to act
-//	breached, no plan yet                   the first policy in auto that matches; none: Escalate
-//	breached, the last effect did not help  Undo it, then the next step; none left: Escalate
+//	breached, no plan yet                   the first policy that matches and may do more than
+//	                                        watch; none: Escalate. A condition that fails: Hold
+//	breached, a plan                        its next step; at its end: Escalate
 //
 // A step is previewed before it is taken: the verdict Preview asks the engine
 // for a forecast, and the incident is decided again when it is there. Only then
@@ -36,10 +37,34 @@
 //	blocks   holds and pages the owner once; it is asked again when something changes
 //	stops    pages once, and automation gives up on the incident
 //
-// The guards of a step forward: autonomy, freshness, onset, kill, pause, freeze,
-// condition, health of the destination, budget, forecast, in flight, cooldown,
-// ineffectiveness. A step of kind page has none: a page always goes out. Taking
-// back asks fewer: what only undoes must not wait for a budget.
+// The guards of a step forward, in their order: autonomy, freshness, silence,
+// needs (corroboration), onset, attempts, flapping, kill, pause, hand (a person
+// has it), freeze, change (a deploy or migration under way), dependency,
+// conflict, condition, items, lane, health of the destination, blast radius,
+// budget, forecast, in flight, cooldown, ineffectiveness. A step of kind page has
+// none: a page always goes out. Taking back asks fewer: what only undoes must
+// not wait for a budget.
+//
+// # Autonomy
+//
+// A policy is in shadow (recorded), suggest (its plan is paged), approve (each
+// step waits for a person's approval) or auto. What did not help, was taken back
+// by hand or was denied demotes it by one, until a person restores it; it never
+// goes further than its configuration says. A plan keeps the autonomy with which
+// it began. An approval is for what was previewed: another version, position,
+// target, step or policy is asked for anew.
+//
+// # Runbook
+//
+// A plan is a list of steps; where it stands follows from the incident's actions
+// and marks (run.go). Then verify (the default) waits whether the step helped,
+// and goes on only where it did not; then next goes on at once, and the chain is
+// verified at its end and taken back newest first. A step whose `if` is false
+// holds, or is skipped. A step fails when its attempts or its time run out; then
+// its rescue is taken, and the main line goes on where that says so. Steps of a
+// lane run at once, on targets of their own. A wait holds until a witness is
+// clear or a condition is true, and Unknown never is. A step about ids takes
+// them in bounded batches, each id once.
 //
 // What can't be read or proved blocks: a missing label, a condition that fails
 // at run time, a witness without a sample, a policy that was edited meanwhile.

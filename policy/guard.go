@@ -64,6 +64,8 @@ func forwardGuards() []guard {
 		{name: "dependency", ask: guardDependency},
 		{name: "conflict", ask: guardConflict, touched: true},
 		{name: "condition", ask: guardCondition},
+		{name: "items", ask: guardItems},
+		{name: "lane", ask: guardLane, touched: true},
 		{name: "health", ask: guardHealth},
 		{name: "blast", ask: guardBlast, touched: true},
 		{name: "budget", ask: guardBudget, touched: true},

@@ -65,7 +65,11 @@ func (l *look) scopes(m *move) []string {
 // spends are the scopes in which a move forward is spent, failure domains among
 // them.
 func (l *look) spends(m *move) []string {
-	return append(l.scopes(m), l.domains()...)
+	scopes := append(l.scopes(m), l.domains()...)
+	if m.step.Most > 0 {
+		scopes = append(scopes, itemScope(m.step))
+	}
+	return scopes
 }
 
 func (l *look) spend(scope string) []time.Time {

@@ -89,6 +89,22 @@ var forbids = map[string]func(t *testing.T) *box{
 		b.foresee(p.Runbook[0], "a")
 		return b
 	},
+	"items": func(t *testing.T) *box {
+		p := failover()
+		p.Runbook[0].Most = 2
+		b := newBox(t, p)
+		b.foresee(p.Runbook[0], "a")
+		return b
+	},
+	"lane": func(t *testing.T) *box {
+		b := newBox(t, laneOf(t))
+		b.inc().PlanAt = noon
+		a := b.acted("")
+		a.Stage = signalbox.Started
+		b.touch().Thrown, b.touch().Acted = "", nil
+		b.foresee(b.inc().Plan.Steps[1], "a")
+		return b
+	},
 	"health": func(t *testing.T) *box {
 		b := newBox(t)
 		b.see("replica-lag", "replica/b", signalbox.Breached, 5)

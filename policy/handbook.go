@@ -35,6 +35,7 @@ type rule struct {
 	needs     *signalbox.Corroboration
 	when      map[signalbox.Unit]*condition
 	ifs       []map[signalbox.Unit]*condition // by step
+	untils    []map[signalbox.Unit]*condition // by step: what it waits for
 }
 
 // New compiles a configuration. All that is wrong is in the error, joined; each
@@ -116,13 +117,17 @@ func (h *Handbook) addPolicy(compiler *compiler, given Policy) []error {
 func (h *Handbook) compile(compiler *compiler, r *rule) (errs []error) {
 	r.when = map[signalbox.Unit]*condition{}
 	r.ifs = make([]map[signalbox.Unit]*condition, len(r.Runbook))
+	r.untils = make([]map[signalbox.Unit]*condition, len(r.Runbook))
 	r.templated = templated(r.Verify.Subject)
 	r.needs = needsOf(&r.Policy)
 	for _, w := range r.Witnesses {
 		r.templated = r.templated || templated(w.Subject)
 	}
 	for i, s := range r.Runbook {
-		r.ifs[i] = map[signalbox.Unit]*condition{}
+		r.ifs[i], r.untils[i] = map[signalbox.Unit]*condition{}, map[signalbox.Unit]*condition{}
+		if s.Until != nil {
+			r.templated = r.templated || templated(s.Until.Witness.Subject)
+		}
 		for _, w := range s.Health {
 			r.templated = r.templated || templated(w.Subject)
 		}
@@ -139,21 +144,37 @@ func (h *Handbook) compile(compiler *compiler, r *rule) (errs []error) {
 		r.when[unit] = c
 		for i := range r.Runbook {
 			s := &r.Runbook[i]
-			c, err := compiler.compile(s.If, unit, h.destinationUnit(s)...)
+			c, err := compiler.compileStep(s.If, unit, r.earlier(i), h.destinationUnit(s)...)
 			if err != nil {
 				errs = append(errs, fmt.Errorf("policy %q: runbook[%d].if: %w in %q", r.Name, i, err, s.If))
 			}
 			r.ifs[i][unit] = c
+			if s.Until == nil {
+				continue
+			}
+			if r.untils[i][unit], err = compiler.compileStep(s.Until.If, unit, r.earlier(i)); err != nil {
+				errs = append(errs, fmt.Errorf("policy %q: runbook[%d].wait.if: %w in %q", r.Name, i, err, s.Until.If))
+			}
 		}
 	}
 	return errs
+}
+
+// earlier are the ids of the steps before one.
+func (r *rule) earlier(i int) (ids []string) {
+	for _, s := range r.Runbook[:i] {
+		if s.ID != "" {
+			ids = append(ids, s.ID)
+		}
+	}
+	return ids
 }
 
 // firstSwitch is the step whose destination `when` speaks of; nil: the runbook
 // throws no switch.
 func firstSwitch(steps []signalbox.Step) *signalbox.Step {
 	for i := range steps {
-		if !isPage(&steps[i]) {
+		if !throwsNothing(&steps[i]) {
 			return &steps[i]
 		}
 	}
@@ -241,6 +262,10 @@ func (p Policy) clone() Policy {
 		s := &p.Runbook[i]
 		s.Spec = slices.Clone(s.Spec)
 		s.Health = maps.Clone(s.Health)
+		if s.Until != nil {
+			until := *s.Until
+			s.Until = &until
+		}
 	}
 	p.Match = maps.Clone(p.Match)
 	return p

@@ -38,6 +38,13 @@ func (r *rule) plan(labels map[string]string) (*signalbox.Plan, error) {
 			}
 			s.Health[position] = w
 		}
+		if s.Until != nil {
+			until := *s.Until
+			if until.Witness.Subject, err = expand(until.Witness.Subject, labels); err != nil {
+				return nil, fmt.Errorf("wait: %w", err)
+			}
+			s.Until = &until
+		}
 	}
 	return p, nil
 }

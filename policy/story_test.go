@@ -196,17 +196,6 @@ func TestStoryNextStepAfterOneThatDidNotHelp(t *testing.T) {
 	b.paged(b.want(signalbox.Escalate, "gave_up"))
 }
 
-func TestStoryFailedStart(t *testing.T) {
-	p := failover()
-	p.Runbook = []signalbox.Step{throwTo("b"), pageStep("devops")}
-	b := newBox(t, p)
-	a := b.do(b.want(signalbox.Act, ""))
-	a.Stage, a.Reason, b.touch().Thrown = signalbox.Broken, "conflict", ""
-	if d := b.want(signalbox.Act, "page"); d.Next != 1 {
-		t.Errorf("got step %d", d.Next)
-	}
-}
-
 func TestStoryAskedForAndByHand(t *testing.T) {
 	p := failover()
 	p.Runbook[0].Undo = signalbox.UndoAsk

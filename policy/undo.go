@@ -43,6 +43,21 @@ func isBack(m *move) bool {
 	return m.forecast != nil && m.forecast.Refused == "" && m.forecast.Already
 }
 
+// takeBackChain takes back, newest first, what a chain of steps threw that was
+// verified at its end and did not help. It ends at the first that does not go
+// back by itself: what was thrown before it may be needed by it.
+func (l *look) takeBackChain(last *signalbox.Action) (d signalbox.Decision, decided bool) {
+	for _, a := range slices.Backward(l.actions) {
+		if a.Undoes != "" || a != last && a.Outcome != "" || !l.stands(a) {
+			continue
+		}
+		if d, decided = l.takeBackIneffective(a); decided || undoMode(a) != signalbox.UndoAuto {
+			return d, decided
+		}
+	}
+	return d, false
+}
+
 // takeBackIneffective takes back, at once, an action that did not help, if its
 // switch may go back by itself. decided is false where there is nothing to take
 // back, and the runbook goes on.
@@ -79,6 +94,10 @@ func (l *look) takeBackIneffective(a *signalbox.Action) (d signalbox.Decision, d
 // ill: it is then better taken back at once. After the incident is over, it is
 // taken back with the same care as any other.
 func (l *look) ineffective(a *signalbox.Action) bool {
+	if a.Outcome == "" { // of a chain: what its last action did counts for all
+		last := l.lastSwitched()
+		return last != nil && last.Outcome == notHelped && !l.clear()
+	}
 	return a.Outcome == notHelped && !l.clear()
 }
 

@@ -90,7 +90,6 @@ func TestWhatNoLongerStandsIsLeftAlone(t *testing.T) {
 	cases := map[string]func(b *box, a *signalbox.Action){
 		"thrown by another":   func(b *box, _ *signalbox.Action) { b.touch().Thrown = "other" },
 		"taken back":          func(_ *box, a *signalbox.Action) { a.Undone = "undo" },
-		"failed":              func(_ *box, a *signalbox.Action) { a.Stage = signalbox.Broken },
 		"taken back, unnoted": func(b *box, a *signalbox.Action) { b.undone(a) },
 	}
 	for name, change := range cases {

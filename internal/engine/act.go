@@ -14,6 +14,7 @@ import (
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/journal"
+	"github.com/signalbox/signalbox/policy"
 )
 
 // confirmation says that the evidence for a step was asked for again: nothing
@@ -158,7 +159,11 @@ func (l *loop) claim(d *signalbox.Decision, now time.Time) (*signalbox.Action, b
 	}
 	if a.Undoes == "" {
 		for _, scope := range a.Spends {
-			w.put(journal.PutSpend(&signalbox.Spend{Scope: scope, Times: spend(l.spent(scope), now)}))
+			times := l.spent(scope)
+			for range counts(a, scope) {
+				times = spend(times, now)
+			}
+			w.put(journal.PutSpend(&signalbox.Spend{Scope: scope, Times: times}))
 		}
 	}
 	w.require(l.state, storeKeys(d.Reads)...)
@@ -216,6 +221,15 @@ func spend(times []time.Time, now time.Time) []time.Time {
 		}
 	}
 	return append(kept, now)
+}
+
+// counts is how often an action counts in a scope: once, and once an id in that
+// of its ids.
+func counts(a *signalbox.Action, scope string) int {
+	if strings.HasPrefix(scope, policy.ItemsPrefix) {
+		return len(a.Step.Items)
+	}
+	return 1
 }
 
 // refund takes back what an action spent that surely had no effect.

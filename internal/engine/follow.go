@@ -217,7 +217,9 @@ func (l *loop) freed(w *write, a *signalbox.Action, t *signalbox.TargetState) {
 		}
 		t.Token = a.Token
 	default:
-		t.Thrown, t.Token = a.ID, a.Token
+		if t.Token = a.Token; a.Forecast.Undo != nil { // what can't be taken back does not stand
+			t.Thrown = a.ID
+		}
 	}
 }
 
@@ -227,7 +229,11 @@ func (l *loop) giveBack(w *write, a *signalbox.Action) {
 		return
 	}
 	for _, scope := range a.Spends {
-		w.put(journal.PutSpend(&signalbox.Spend{Scope: scope, Times: refund(l.spent(scope), a.ClaimedAt)}))
+		times := l.spent(scope)
+		for range counts(a, scope) {
+			times = refund(times, a.ClaimedAt)
+		}
+		w.put(journal.PutSpend(&signalbox.Spend{Scope: scope, Times: times}))
 	}
 }
 

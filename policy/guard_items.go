@@ -1,0 +1,65 @@
+package policy
+
+import (
+	"fmt"
+
+	signalbox "github.com/signalbox/signalbox"
+)
+
+// guardItems bounds a step about a list of ids: it needs at least one that no
+// earlier action of the incident had, and no more than its pace allows.
+func guardItems(l *look, m *move) answer {
+	if m.step.Most == 0 {
+		return answer{effect: passes, detail: "it takes no ids"}
+	}
+	if len(m.step.Items) == 0 {
+		return answer{effect: blocks, detail: "its incident names no ids that were not taken already", lifts: "ids that its detector finds"}
+	}
+	pace, scope := m.step.Pace, itemScope(m.step)
+	detail := fmt.Sprintf("%d ids, at most %d at once", len(m.step.Items), m.step.Most)
+	if pace.N == 0 {
+		return answer{effect: passes, detail: detail}
+	}
+	times := l.spend(scope)
+	for range m.step.Items[1:] {
+		times = append(times[:len(times):len(times)], l.now) // as if all but the last were spent
+	}
+	a := l.window(scope, pace.N, pace.Per, times)
+	if a.effect != passes {
+		return answer{blocks, fmt.Sprintf("%s; %s", detail, a.detail), a.lifts}
+	}
+	return answer{effect: passes, detail: detail + "; " + a.detail}
+}
+
+// ItemsPrefix begins the scope in which a step's ids are spent, one by one.
+const ItemsPrefix = "items/"
+
+func itemScope(s *signalbox.Step) string { return ItemsPrefix + s.Name }
+
+// items are the ids that a step takes next: of its incident, in their order,
+// those that no earlier action has, and at most as many as the step and its
+// pace allow at once.
+func (l *look) items(s *signalbox.Step) []string {
+	if s.Most == 0 {
+		return nil
+	}
+	taken := map[string]bool{}
+	for _, a := range l.actions {
+		if a.Undoes == "" && a.Stage != signalbox.Broken {
+			for _, it := range a.Step.Items {
+				taken[it] = true
+			}
+		}
+	}
+	most := s.Most
+	if s.Pace.N > 0 {
+		most = min(most, s.Pace.N)
+	}
+	var items []string
+	for _, it := range l.inc.Reading.Items {
+		if !taken[it] && len(items) < most {
+			items = append(items, it)
+		}
+	}
+	return items
+}
