@@ -6,16 +6,14 @@ import (
 	"fmt"
 	"iter"
 	"maps"
-	"net/url"
 	"slices"
 	"sort"
-	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/PagerDuty/go-pagerduty"
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/pagetext"
 )
 
 // PagerDuty's limits (Events API v2), and our own on single fields so that one
@@ -26,27 +24,21 @@ const (
 	mostEvent   = 512 * 1000 // bytes; "512 KB", read strictly
 	mostSource  = 255
 	mostLine    = 4096
-	mostHref    = 2048
-	mostLinks   = 100
 )
 
 // compose makes the event. Only a trigger has a body: PagerDuty ignores it on
 // others.
 func compose(routingKey, key string, event signalbox.PageEvent, body signalbox.PageBody) (*pagerduty.V2Event, error) {
-	if key == "" || utf8.RuneCountInString(key) > mostKey || plain(key, mostKey) != key {
-		return nil, fmt.Errorf("dedup key: must have 1 to %d printable characters, got %d", mostKey, utf8.RuneCountInString(key))
+	if err := check(key, event); err != nil {
+		return nil, err
 	}
 	e := &pagerduty.V2Event{RoutingKey: routingKey, Action: string(event), DedupKey: key}
-	switch event {
-	case signalbox.PageAcknowledge, signalbox.PageResolve:
+	if event != signalbox.PageTrigger {
 		return e, nil
-	case signalbox.PageTrigger:
-	default:
-		return nil, fmt.Errorf("event: must be trigger, acknowledge or resolve, got %q", event)
 	}
 	e.Client = "signalbox"
 	e.Payload = &pagerduty.V2Payload{
-		Summary:   cmp.Or(plain(body.Summary, mostSummary), "signalbox pages without a summary"),
+		Summary:   summary(body),
 		Source:    cmp.Or(plain(body.Source, mostSource), "signalbox"),
 		Severity:  severity(body.Severity),
 		Component: "signalbox",
@@ -55,6 +47,23 @@ func compose(routingKey, key string, event signalbox.PageEvent, body signalbox.P
 		e.Payload.Timestamp = body.At.UTC().Format(time.RFC3339Nano)
 	}
 	return e, fill(e, body)
+}
+
+// check refuses what no way of paging takes.
+func check(key string, event signalbox.PageEvent) error {
+	if key == "" || utf8.RuneCountInString(key) > mostKey || plain(key, mostKey) != key {
+		return fmt.Errorf("dedup key: must have 1 to %d printable characters, got %d", mostKey, utf8.RuneCountInString(key))
+	}
+	switch event {
+	case signalbox.PageTrigger, signalbox.PageAcknowledge, signalbox.PageResolve:
+		return nil
+	}
+	return fmt.Errorf("event: must be trigger, acknowledge or resolve, got %q", event)
+}
+
+// summary is never empty.
+func summary(body signalbox.PageBody) string {
+	return cmp.Or(plain(body.Summary, mostSummary), "signalbox pages without a summary")
 }
 
 // severity is one that PagerDuty knows. What is not is taken as critical: a
@@ -76,7 +85,7 @@ type part struct {
 
 // fill puts the body's lists in, as much of them as fits. What matters least
 // goes first: evidence from its end, labels, links, the oldest of what was
-// done; what is thrown now and how to take it back goes last.
+// done, the plan; what is thrown now and how to take it back goes last.
 func fill(e *pagerduty.V2Event, body signalbox.PageBody) error {
 	details := map[string]any{}
 	e.Payload.Details = details
@@ -86,6 +95,7 @@ func fill(e *pagerduty.V2Event, body signalbox.PageBody) error {
 		labelPart(details, body.Labels),
 		{name: "links", n: len(links), keep: func(k int) { e.Links = links[:k:k] }},
 		donePart(details, body.Done),
+		listPart(details, "plan", lines(slices.Values(body.Plan))),
 		listPart(details, "thrown_now", thrown(body.Thrown)),
 	}
 	for _, p := range parts {
@@ -199,32 +209,13 @@ type link struct {
 	Text string `json:"text,omitempty"`
 }
 
-// pageLinks are the links that a person can follow from a page: absolute http
-// or https URLs without a credential.
+// pageLinks are the links that a person can follow from a page.
 func pageLinks(in []signalbox.Link) []any {
 	out := make([]any, 0, len(in))
-	for _, l := range in[:min(len(in), mostLinks)] {
-		u, err := url.Parse(l.Href)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || len(l.Href) > mostHref {
-			continue
-		}
-		out = append(out, link{Href: u.String(), Text: plain(l.Text, mostSource)})
+	for _, l := range pagetext.Links(in) {
+		out = append(out, link{Href: l.Href, Text: l.Text})
 	}
 	return out
 }
 
-// plain makes text fit for a page: control and format characters become
-// spaces, and what is longer than most characters is cut and ends in "…".
-func plain(s string, most int) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029' {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(s, "\uFFFD"))
-	s = strings.TrimSpace(s)
-	if len(s) <= most || utf8.RuneCountInString(s) <= most {
-		return s
-	}
-	return string([]rune(s)[:most-1]) + "…"
-}
+func plain(s string, most int) string { return pagetext.Plain(s, most) }

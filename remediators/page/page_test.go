@@ -28,6 +28,7 @@ type pager struct {
 	*pagerduty.Server
 	spec  json.RawMessage
 	clock time.Time
+	url   string
 }
 
 func newPager(t *testing.T, more ...func(*pagerduty.Options)) *pager {
@@ -48,6 +49,7 @@ func newPager(t *testing.T, more ...func(*pagerduty.Options)) *pager {
 		t.Fatal(err)
 	}
 	p.Remediator = r.(*Remediator)
+	p.url = srv.URL
 	p.spec = specFor(t, srv.URL, routing)
 	return p
 }
@@ -287,5 +289,7 @@ func contract(t *testing.T) func(*pagerduty.Options) {
 		t.Logf("NOT HELD to the vendor's contract, only to our own checks; say where it is in SIGNALBOX_CONTRACTS: %v", err)
 		return func(*pagerduty.Options) {}
 	}
-	return func(o *pagerduty.Options) { o.Spec = path }
+	return func(o *pagerduty.Options) {
+		o.Spec, o.RESTSpec = path, filepath.Join(dir, "pagerduty", "rest.trim.json")
+	}
 }

@@ -8,13 +8,15 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// PagerDuty takes about 120 events a minute with one routing key. A bucket of
-// 60 that gains one a second never sends more in any minute, and lets a storm
-// of 60 pages out at once.
+// PagerDuty takes about 120 events a minute with one routing key, and 960
+// requests of the REST API with one API key. A bucket of 60 that gains one a
+// second, or 15, never sends more in any minute, and lets a storm of 60 pages
+// out at once.
 const (
-	perSecond = 1
-	burst     = 60
-	mostKeys  = 1024 // buckets kept: far more than there are owners
+	eventsPerSecond   = 1
+	requestsPerSecond = 15
+	burst             = 60
+	mostKeys          = 1024 // buckets kept: far more than there are owners
 )
 
 // spent is how much was sent with each routing key. It holds digests of keys.
@@ -23,13 +25,13 @@ type spent struct {
 	buckets map[[sha256.Size]byte]*rate.Limiter
 }
 
-// spend takes one event of a key's bucket. Where there is none it takes
-// nothing and returns how long to wait: nobody sleeps here.
-func (r *Remediator) spend(url, routingKey string) time.Duration {
+// spend takes one of a key's bucket. Where there is none it takes nothing and
+// returns how long to wait: nobody sleeps here.
+func (r *Remediator) spend(url, key string, perSecond rate.Limit) time.Duration {
 	now := r.env.Now()
 	r.spent.mu.Lock()
 	defer r.spent.mu.Unlock()
-	reserved := r.spent.bucket(sha256.Sum256([]byte(url+"\x00"+routingKey)), now).ReserveN(now, 1)
+	reserved := r.spent.bucket(sha256.Sum256([]byte(url+"\x00"+key)), now, perSecond).ReserveN(now, 1)
 	wait := reserved.DelayFrom(now)
 	if wait > 0 {
 		reserved.CancelAt(now)
@@ -37,7 +39,7 @@ func (r *Remediator) spend(url, routingKey string) time.Duration {
 	return wait
 }
 
-func (s *spent) bucket(id [sha256.Size]byte, now time.Time) *rate.Limiter {
+func (s *spent) bucket(id [sha256.Size]byte, now time.Time, perSecond rate.Limit) *rate.Limiter {
 	if b := s.buckets[id]; b != nil {
 		return b
 	}

@@ -23,6 +23,8 @@ type Remediator struct {
 var (
 	_ signalbox.Remediator = (*Remediator)(nil)
 	_ kind.Pager           = (*Remediator)(nil)
+	_ kind.AckReader       = (*Remediator)(nil)
+	_ kind.Noter           = (*Remediator)(nil)
 )
 
 func open(env kind.Env) (signalbox.Remediator, error) {
@@ -36,8 +38,8 @@ func open(env kind.Env) (signalbox.Remediator, error) {
 	}}, nil
 }
 
-// Page sends one event. It returns nil once PagerDuty has accepted the event,
-// a *signalbox.RetryAfter where PagerDuty or its limit asks to wait, and a
+// Page sends one event, or does the same to an incident. It returns nil once
+// PagerDuty has accepted it, a *signalbox.RetryAfter where PagerDuty or its limit asks to wait, and a
 // *signalbox.Failure where the same event would be refused again. After any
 // other error it may be sent again with the same key: the event may have been
 // accepted, and is one alert with the next.
@@ -49,6 +51,9 @@ func (r *Remediator) page(ctx context.Context, spec json.RawMessage, key string,
 	a, err := parseAddress(spec)
 	if err != nil {
 		return &signalbox.Failure{Reason: "pagerduty", Err: err}
+	}
+	if a.byIncident() {
+		return r.pageByIncident(ctx, a.API, key, event, body, gate)
 	}
 	routingKey, err := a.key()
 	if err != nil { // it may be mounted soon, or is being replaced

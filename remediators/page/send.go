@@ -77,7 +77,7 @@ type bounded struct {
 // send sends one event once. Its errors are as kind.Pager says, and never
 // hold the routing key.
 func (r *Remediator) send(ctx context.Context, a address, e *pagerduty.V2Event, gate func() error) error {
-	if wait := r.spend(a.URL, e.RoutingKey); wait > 0 {
+	if wait := r.spend(a.URL, e.RoutingKey, eventsPerSecond); wait > 0 {
 		return &signalbox.RetryAfter{After: wait, Err: errors.New("pagerduty: held back: more than a minute's events were sent with this routing key")}
 	}
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)

@@ -15,6 +15,8 @@ type Fault struct {
 	Cut         bool              // the answer breaks off after its head
 	AfterEffect bool              // the event is taken in first, as if the answer was lost
 	Times       int               // how many requests meet it; 0: one, negative: all
+
+	pass bool // it meets none
 }
 
 // Fail scripts faults: requests meet them in this order, after those that were
@@ -29,7 +31,15 @@ func (s *Server) Fail(faults ...Fault) {
 func (s *Server) Mend() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults = nil
+	s.faults, s.outage = nil, nil
+}
+
+// Outage lets every request meet the fault, before those that were scripted,
+// until Mend: PagerDuty is down for so long.
+func (s *Server) Outage(f Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.outage = &f
 }
 
 // nextFault counts the request and returns what it meets.
@@ -37,6 +47,9 @@ func (s *Server) nextFault() *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests++
+	if s.outage != nil {
+		return s.outage
+	}
 	if len(s.faults) == 0 {
 		return nil
 	}
@@ -46,6 +59,9 @@ func (s *Server) nextFault() *Fault {
 		s.faults = s.faults[1:]
 	case f.Times > 1:
 		s.faults[0].Times--
+	}
+	if f.pass {
+		return nil
 	}
 	return &f
 }
@@ -78,7 +94,14 @@ func (s *Server) suffer(w http.ResponseWriter, r *http.Request, f *Fault) {
 	case f.Body != "" || f.Header["Content-Type"] != "":
 		w.WriteHeader(f.Status)
 		_, _ = io.WriteString(w, f.Body)
+	case r.URL.Path != "/v2/enqueue":
+		s.answer(w, r, s.rest, nil, f.Status, wrong(f.Status, http.StatusText(f.Status)))
 	default:
-		s.answer(w, r, nil, f.Status, refusal{Status: http.StatusText(f.Status), Message: "The request was not processed"})
+		s.answer(w, r, s.contract, nil, f.Status, refusal{Status: http.StatusText(f.Status), Message: "The request was not processed"})
 	}
+}
+
+// Pass lets so many requests through before the faults that follow.
+func (s *Server) Pass(requests int) {
+	s.Fail(Fault{Times: requests, pass: true})
 }

@@ -21,6 +21,25 @@ type Options struct {
 	// Seen is called with each event that was accepted, in order; nil: nobody
 	// is told. It must not call the server.
 	Seen func(Event)
+
+	RESTSpec string    // path of PagerDuty's description of the REST API; "": only the checks of our own
+	APIKeys  []string  // keys of the REST API that exist; none: every one
+	Services []Service // that exist; none: each routing key has one of its own, and every id exists
+	// NoResponders: the account lacks the ability to request responders.
+	NoResponders bool
+	// Retry is how long a webhook waits before it is sent again; 0: 50ms. The
+	// real one begins with some seconds, and ends after 48 hours.
+	Retry time.Duration
+	// Answer is how long the receiver of a webhook may take; 0: 5s, as with
+	// the real one.
+	Answer time.Duration
+}
+
+// Service is a service with its escalation policy, and the routing keys of its
+// integrations.
+type Service struct {
+	ID, EscalationPolicy string
+	Keys                 []string
 }
 
 // Outcome is what became of an accepted event.
@@ -47,12 +66,26 @@ type Event struct {
 	Raw        json.RawMessage // as it was sent
 }
 
-// Incident is one incident, with the events that were joined in it.
+// Incident is one incident, with the events that were joined in it and what
+// was done to it through the REST API.
 type Incident struct {
-	RoutingKey string
+	ID         string
+	RoutingKey string // "": it was opened through the REST API
 	DedupKey   string
 	Status     string // triggered, acknowledged or resolved
 	Events     []Event
+
+	Service          string
+	EscalationPolicy string
+	Title            string
+	Urgency          string
+	Details          string // of one that was opened through the REST API
+	At               time.Time
+	Acks             []Ack // of the present acknowledgement
+	Notes            []Said
+	Updates          []Said
+	Requests         []ResponderRequest
+	Log              []LogEntry
 }
 
 // Merges counts the triggers beyond the first.
@@ -69,15 +102,24 @@ func (i Incident) Merges() int {
 // Server is the stand-in. It is safe for concurrent use.
 type Server struct {
 	o        Options
-	contract *contract // nil: none
+	contract *contract // of events; nil: none
+	rest     *contract // of the REST API; nil: none
+	mux      *http.ServeMux
 
 	mu         sync.Mutex
 	incidents  []*Incident
 	events     []Event
 	violations []string
 	faults     []Fault
+	outage     *Fault
 	requests   int
 	closed     chan struct{}
+
+	subscriptions []*Subscription
+	deliveries    []Delivery
+	sending       sync.WaitGroup
+	webhooks      int
+	doubled       []string // incident keys that were refused: one was open
 }
 
 // New returns a stand-in. It fails when the contract can't be read.
@@ -86,26 +128,33 @@ func New(o Options) (*Server, error) {
 		o.Now = time.Now
 	}
 	s := &Server{o: o, closed: make(chan struct{})}
-	if o.Spec == "" {
-		return s, nil
+	s.mux = s.routes()
+	for _, c := range []struct {
+		path, server string
+		into         **contract
+	}{{o.Spec, "/v2", &s.contract}, {o.RESTSpec, "/", &s.rest}} {
+		if c.path == "" {
+			continue
+		}
+		read, err := readContract(c.path, c.server)
+		if err != nil {
+			return nil, fmt.Errorf("contract %s: %w", c.path, err)
+		}
+		*c.into = read
 	}
-	c, err := readContract(o.Spec)
-	if err != nil {
-		return nil, fmt.Errorf("contract %s: %w", o.Spec, err)
-	}
-	s.contract = c
 	return s, nil
 }
 
-// Close lets requests that hang end.
+// Close lets requests that hang end, and sends no webhook any more.
 func (s *Server) Close() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	select {
 	case <-s.closed:
 	default:
 		close(s.closed)
 	}
+	s.mu.Unlock()
+	s.sending.Wait()
 }
 
 // Incidents returns a copy of all incidents, oldest first.
@@ -115,7 +164,8 @@ func (s *Server) Incidents() []Incident {
 	out := make([]Incident, 0, len(s.incidents))
 	for _, i := range s.incidents {
 		c := *i
-		c.Events = slices.Clone(i.Events)
+		c.Events, c.Acks, c.Notes = slices.Clone(i.Events), slices.Clone(i.Acks), slices.Clone(i.Notes)
+		c.Updates, c.Requests, c.Log = slices.Clone(i.Updates), slices.Clone(i.Requests), slices.Clone(i.Log)
 		out = append(out, c)
 	}
 	return out
@@ -154,8 +204,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.URL.Path != "/v2/enqueue" {
-		s.violate(fmt.Sprintf("%s %s: there is no such path", r.Method, r.URL.Path))
-		http.NotFound(w, r)
+		s.serveREST(w, r, body, fault)
 		return
 	}
 	status, answer := s.enqueue(r, body)
@@ -163,7 +212,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.suffer(w, r, fault)
 		return
 	}
-	s.answer(w, r, body, status, answer)
+	s.answer(w, r, s.contract, body, status, answer)
 }
 
 // enqueue checks one request and takes its event in.
@@ -193,14 +242,13 @@ func (s *Server) take(e Event) string {
 	if e.DedupKey == "" {
 		e.DedupKey = fmt.Sprintf("%032x", len(s.events)+1)
 	}
-	open := s.open(e.RoutingKey, e.DedupKey)
+	open := s.open(func(i *Incident) bool { return i.RoutingKey == e.RoutingKey && i.DedupKey == e.DedupKey })
 	e.Outcome = outcome(e.Action, open)
 	if e.Outcome == Opened {
-		open = &Incident{RoutingKey: e.RoutingKey, DedupKey: e.DedupKey, Status: "triggered"}
-		s.incidents = append(s.incidents, open)
+		open = s.opened(Incident{RoutingKey: e.RoutingKey, DedupKey: e.DedupKey, Title: e.Payload.Summary, Urgency: "high"}, service(s.serviceOf(e.RoutingKey)))
 	}
 	if e.Outcome == Acknowledged || e.Outcome == Resolved {
-		open.Status = string(e.Outcome)
+		s.become(open, string(e.Outcome), service(open.Service))
 	}
 	if open != nil {
 		open.Events = append(open.Events, e)
@@ -226,10 +274,11 @@ func outcome(action string, open *Incident) Outcome {
 	return Resolved
 }
 
-// open finds the incident that is not resolved; dedup is per routing key.
-func (s *Server) open(routingKey, dedupKey string) *Incident {
+// open finds the newest incident that is not resolved. Dedup is per routing
+// key, or service.
+func (s *Server) open(is func(*Incident) bool) *Incident {
 	for _, i := range slices.Backward(s.incidents) {
-		if i.RoutingKey == routingKey && i.DedupKey == dedupKey && i.Status != "resolved" {
+		if i.Status != "resolved" && is(i) {
 			return i
 		}
 	}
@@ -254,14 +303,15 @@ type refusal struct {
 	Errors  []string `json:"errors,omitempty"`
 }
 
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, sent []byte, status int, v any) {
+// answer holds an answer to its contract, and sends it.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *contract, sent []byte, status int, v any) {
 	b, err := json.Marshal(v)
 	if err != nil {
 		s.violate("our own answer: " + err.Error())
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if s.contract != nil {
-		if err := s.contract.response(r, sent, status, w.Header(), b); err != nil {
+	if c != nil {
+		if err := c.response(r, sent, status, w.Header(), b); err != nil {
 			s.violate("contract: our own answer: " + err.Error())
 		}
 	}
