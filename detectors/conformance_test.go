@@ -66,6 +66,7 @@ func asks() []asked {
 // elsewhere are the kinds that are held to it by tests of their own.
 func elsewhere() map[string]string {
 	return map[string]string{
+		"pagerduty":  "it asks nothing: its own tests post to it",
 		"kubernetes": "it watches over connections of client-go's: its own tests cut, kill and restart a real API server",
 	}
 }

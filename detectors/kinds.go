@@ -9,6 +9,7 @@ import (
 	"github.com/signalbox/signalbox/detectors/grafana"
 	"github.com/signalbox/signalbox/detectors/kubernetes"
 	"github.com/signalbox/signalbox/detectors/loki"
+	"github.com/signalbox/signalbox/detectors/pagerduty"
 	"github.com/signalbox/signalbox/detectors/prometheus"
 	"github.com/signalbox/signalbox/detectors/statuspage"
 	"github.com/signalbox/signalbox/internal/kind"
@@ -23,6 +24,7 @@ func Kinds() []kind.Source {
 		grafana.Kind(),      // panels of dashboards, and Grafana's own alerts
 		kubernetes.Kind(),   // pods, workloads, Jobs, nodes, Argo: watched
 		loki.Kind(),         // LogQL against thresholds, and ids out of lines
+		pagerduty.Kind(),    // what people do to our pages: signed webhooks
 		prometheus.Kind(),   // PromQL against thresholds
 		statuspage.Kind(),   // what public status pages say
 	}

@@ -79,6 +79,7 @@ type Receiving struct {
 	Door     *kind.Door
 	Every    time.Duration // between two calls of Present; 0: it is never called by itself
 	MaxBody  int64         // bytes of the longest message that Decode takes
+	Within   time.Duration // for how long its sender waits for an answer; 0: 10s
 	Asks     bool          // Present can be called: there is a url
 	Watchdog *Watchdog     // nil: there is none
 }

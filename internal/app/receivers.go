@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -22,6 +23,7 @@ type receiver struct {
 	assign   func(signalbox.Batch) signalbox.Batch
 	every    time.Duration    // between two reconciliations; 0: never
 	maxBody  int64            // bytes
+	within   time.Duration    // from the message to our answer
 	watchdog *alerts.Watchdog // nil: none
 	health   *sourceHealth
 }
@@ -68,7 +70,7 @@ func (b *builder) receiver(s *config.Source, path string, src poster) *receiver 
 	terms := src.Receiving()
 	selectors, fallback := b.selectors[s.Name], alerts.Fallback(s.Name, b.cfg.DefaultOwner)
 	rec := &receiver{
-		source: s.Name, path: path, door: terms.Door, take: src, every: terms.Every, maxBody: terms.MaxBody, watchdog: terms.Watchdog,
+		source: s.Name, path: path, door: terms.Door, take: src, every: terms.Every, maxBody: terms.MaxBody, within: cmp.Or(terms.Within, 10*time.Second), watchdog: terms.Watchdog,
 		assign: func(batch signalbox.Batch) signalbox.Batch { return alerts.Assign(batch, selectors, fallback) },
 	}
 	if terms.Asks {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"time"
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/journal"
@@ -69,7 +68,7 @@ func (d *daemon) receive(rec *receiver, r *http.Request) (int, error) {
 	if err != nil {
 		return d.refused("shape", http.StatusBadRequest, err)
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(r.Context(), rec.within)
 	defer cancel()
 	return d.accept(ctx, rec, batch)
 }
@@ -87,7 +86,7 @@ func (d *daemon) accept(ctx context.Context, rec *receiver, batch signalbox.Batc
 		batch.Readings, batch.Incomplete = append(batch.Readings, whole.Readings...), ""
 	}
 	batch = rec.own(batch, d.options.Now())
-	if len(batch.Readings) == 0 {
+	if len(batch.Readings) == 0 && len(batch.Words) == 0 {
 		d.metrics.webhook("taken")
 		return http.StatusOK, nil // there is nothing to record
 	}

@@ -15,7 +15,7 @@ import (
 
 // mostAttempts ends the attempts of one webhook; the real one ends them after
 // 48 hours.
-const mostAttempts = 50
+const mostAttempts = 10_000
 
 // refusalsToDisable is after how many webhooks in a row that were answered 4xx
 // a subscription is disabled.
