@@ -23,12 +23,12 @@ var refusals = []int{
 
 // Note tells more on the incident of a page: a note on its timeline, an update
 // to its subscribers, or a request for responders. It returns nil when it is
-// told, a *signalbox.Failure where it would be refused again, and otherwise it
+// told, or where the owner has no API key and it is told nowhere; a *signalbox.Failure where it would be refused again, and otherwise it
 // may be told again: a note, or a request, that is there already is not
 // doubled. A status update can't be read back, and may come twice.
 func (r *Remediator) Note(ctx context.Context, spec json.RawMessage, key string, n signalbox.Note) error {
-	p, err := apiOf(spec, string(n.Kind))
-	if err != nil {
+	p, err := apiOf(spec)
+	if err != nil || p == nil {
 		return err
 	}
 	in, err := r.find(ctx, p, key)

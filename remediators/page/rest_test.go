@@ -209,7 +209,15 @@ func TestAcks(t *testing.T) {
 	if acks, err := p.Acks(t.Context(), p.spec, []string{"a"}); len(acks) != 0 || sortOf(err) != "retry" {
 		t.Errorf("got %+v, %v", acks, err)
 	}
-	if _, err := p.Acks(t.Context(), specFor(t, p.url, routing), []string{"a"}); sortOf(err) != "failure" || !strings.Contains(err.Error(), "api_key_file") {
+	before := p.Requests()
+	keyless := specFor(t, p.url, routing) // an owner who has no API key is told nothing, and asked nothing
+	if acks, err := p.Acks(t.Context(), keyless, []string{"a"}); len(acks) != 0 || err != nil {
+		t.Errorf("got %+v, %v", acks, err)
+	}
+	if err := p.Note(t.Context(), keyless, "a", signalbox.Note{Kind: signalbox.PlainNote, Text: "x"}); err != nil || p.Requests() != before {
+		t.Errorf("got %v, %d requests", err, p.Requests()-before)
+	}
+	if _, err := p.Acks(t.Context(), json.RawMessage("["), []string{"a"}); sortOf(err) != "failure" {
 		t.Errorf("got %v", err)
 	}
 }
