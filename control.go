@@ -14,9 +14,11 @@ const (
 	Release     ControlKind = "release"     // what a person took, or what automation had stopped on
 	TakeBack    ControlKind = "undo"        // an incident's thrown switches that wait to be asked about
 	Acknowledge ControlKind = "acknowledge" // a page: in the pager, or as the pager told
-	Take        ControlKind = "take"        // an incident, target, policy or owner is a person's until it is released
-	Restore     ControlKind = "restore"     // a policy that was demoted gets its configured autonomy back
-	Estimate    ControlKind = "eta"         // the owner's word on when an incident will be over: Until
+	// Unacknowledge is an acknowledgement that the pager took back.
+	Unacknowledge ControlKind = "unacknowledge"
+	Take          ControlKind = "take"    // an incident, target, policy or owner is a person's until it is released
+	Restore       ControlKind = "restore" // a policy that was demoted gets its configured autonomy back
+	Estimate      ControlKind = "eta"     // the owner's word on when an incident will be over: Until
 )
 
 // Control is one control that a person set.

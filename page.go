@@ -22,6 +22,11 @@ type Page struct {
 	// names it in Of; both end together.
 	Rung Rung   `json:"rung,omitempty"`
 	Of   string `json:"of,omitempty"`
+	// MadeAt is when it was first wanted, for an incident of Detector; Causes
+	// are those of its incidents (see PageNote).
+	MadeAt   time.Time `json:"made_at,omitzero"`
+	Detector string    `json:"detector,omitempty"`
+	Causes   []string  `json:"causes,omitempty"`
 	// SentAt is when the pager accepted the first trigger. AckedAt is when a
 	// person acknowledged it, which stops its escalation.
 	SentAt  time.Time `json:"sent_at,omitzero"`

@@ -26,6 +26,7 @@ func (h *Handbook) addGuards() (errs []error) {
 		errs = append(errs, fmt.Errorf("guards: flapping must not be negative, and stop above after, got %+v", f))
 	}
 	errs = append(errs, h.addChanges()...)
+	errs = append(errs, h.addOwners()...)
 	for i, d := range h.config.Depends {
 		c, err := newDependency(d)
 		if err != nil {
@@ -63,6 +64,37 @@ func (h *Handbook) addChanges() (errs []error) {
 	for i, c := range h.config.Changes {
 		if _, known := h.detectors[c.Detector]; !known {
 			errs = append(errs, fmt.Errorf("guards: changes[%d] %q: detector must name a detector, got %q", i, c.Name, c.Detector))
+		}
+	}
+	return errs
+}
+
+func (h *Handbook) addOwners() (errs []error) {
+	for _, o := range h.config.Owners {
+		h.owners[o.Name] = o
+	}
+	for _, o := range h.config.Owners {
+		fail := func(format string, args ...any) {
+			errs = append(errs, fmt.Errorf("owner %q: "+format, append([]any{o.Name}, args...)...))
+		}
+		if o.Escalates && o.AcknowledgeWithin <= 0 {
+			fail("acknowledge_within must be above 0, got %s", o.AcknowledgeWithin)
+		}
+		if o.Escalates && !o.Backup && o.LastResort == "" {
+			fail("must have a backup or a last resort to escalate to")
+		}
+		if !o.Escalates && (o.Backup || o.LastResort != "") {
+			fail("must not have a backup or a last resort: its pager escalates")
+		}
+		for _, name := range append([]string{o.LastResort}, o.Informs...) {
+			if _, known := h.owners[name]; name != "" && !known {
+				fail("last_resort and informs must name an owner, got %q", name)
+			}
+		}
+	}
+	for i, r := range h.config.Ownership {
+		if _, known := h.owners[r.Owner]; !known {
+			errs = append(errs, fmt.Errorf("ownership[%d]: owner must name an owner, got %q", i, r.Owner))
 		}
 	}
 	return errs

@@ -158,6 +158,9 @@ func (l *look) forecast(m *move) bool {
 	}
 	m.forecast = f
 	m.targets = append(append([]signalbox.Target(nil), m.targets...), f.Targets...)
+	if !m.shadow {
+		l.touches = m.targets
+	}
 	return true
 }
 

@@ -24,6 +24,7 @@ type Handbook struct {
 	budgets   map[string][]Rate   // by scope, over all policies
 	blasts    map[string][]*Blast // by detector
 	depends   []*dependency
+	owners    map[string]Owner
 }
 
 // rule is a policy with what was compiled from it.
@@ -50,6 +51,7 @@ func New(c Config) (*Handbook, error) {
 		backward:  backwardGuards(),
 		budgets:   map[string][]Rate{BudgetAll: slices.Clone(c.Budget)},
 		blasts:    map[string][]*Blast{},
+		owners:    map[string]Owner{},
 	}
 	h.config.Detectors = slices.Clone(c.Detectors)
 	h.config.Policies = nil

@@ -26,6 +26,7 @@ type look struct {
 	depends []string              // subjects that the incident's depends on; nil: not looked up
 	hands   []signalbox.FoundHand // others' hands that were found
 	wanted  *signalbox.Want       // where it wants a switch
+	touches []signalbox.Target    // what its step would touch
 }
 
 func newLook(h *Handbook, w *World, inc *signalbox.Incident) *look {
@@ -124,7 +125,11 @@ func (l *look) giveUp(why, group string) signalbox.Decision {
 
 // pageNote asks for a page to the incident's owner.
 func (l *look) pageNote(why, group string) *signalbox.PageNote {
-	return &signalbox.PageNote{Owner: l.owner(), Group: group, Why: why}
+	n := &signalbox.PageNote{Owner: l.owner(), Group: group, Why: why, Causes: l.causes()}
+	if root := l.root(l.dependsOn()); root != nil {
+		n.With = root.ID
+	}
+	return n
 }
 
 // suppressed names the silence or inhibition that is in force.

@@ -141,6 +141,8 @@ func (l *loop) note(d *signalbox.Decision) {
 	w.entry(journal.Decision, d.Incident, d.Takes, decided{d, l.facts.Reading(inc.Reading.Detector, inc.Reading.Series, inc.Reading.Episode)})
 	if d.Page != nil {
 		l.wantPage(w, inc, *d.Page)
+	} else {
+		l.tellNote(w, inc, signalbox.PlainNote, "%s: %s", d.Verdict, blocking(d))
 	}
 	l.e.o.Log.Info("decided", "incident", d.Incident, "subject", inc.Reading.Subject, "verdict", d.Verdict, "because", blocking(d))
 	if l.commit(w) {

@@ -153,11 +153,24 @@ func (l *loop) sendDirect(now time.Time) {
 		go func() {
 			ctx, cancel := context.WithTimeout(context.Background(), l.e.timing.Start) //nolint:forbidigo // outlives every term
 			defer cancel()
-			err := sendPage(ctx, set, o.owner, o.key, o.event, o.body)
+			err := sendDirect(ctx, set, o)
 			l.e.post(context.WithoutCancel(ctx), func(l *loop) { l.directSent(key, o.event, err) })
 		}()
 		return
 	}
+}
+
+// sendDirect sends an owed page to its owner, or by the second channel where the
+// pager does not take it.
+func sendDirect(ctx context.Context, set *Set, o owed) error {
+	p := &signalbox.Page{Owner: o.owner, Key: o.key, Event: o.event, Body: o.body}
+	err := sendPage(ctx, set, p)
+	if second := set.Ladders[o.owner].Second; err != nil && second != nil {
+		if other := set.pager(*second).Page(ctx, second.Spec, o.key, o.event, o.body); other == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 func (l *loop) directSent(key string, event signalbox.PageEvent, err error) {

@@ -76,6 +76,8 @@ type Timing struct {
 	StorePage  time.Duration // … for longer: the store itself is paged; 30s
 	GroupWait  time.Duration // a group's page gathers for so long; 3s
 	Tombstone  time.Duration // a closed incident is remembered for so long; 1h
+	Second     time.Duration // what the pager does not take for longer goes by the second channel; 60s
+	Acks       time.Duration // between two questions for acknowledgements; 30s
 	Beat       time.Duration // between two heartbeats in the store; 10s
 	Retry      time.Duration // first pause after a failure, doubling to 32 times; 500ms
 	WarmUp     time.Duration // after a start, decisions about what is polled wait at most so long for a first round of each detector; 15s
@@ -95,6 +97,8 @@ func (t Timing) withDefaults() Timing {
 	or(&t.StorePage, 30*time.Second)
 	or(&t.GroupWait, 3*time.Second)
 	or(&t.Tombstone, time.Hour)
+	or(&t.Second, time.Minute)
+	or(&t.Acks, 30*time.Second)
 	or(&t.Beat, 10*time.Second)
 	or(&t.Retry, 500*time.Millisecond)
 	or(&t.WarmUp, 15*time.Second)

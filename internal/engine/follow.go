@@ -200,6 +200,11 @@ func (l *loop) finish(a *signalbox.Action, stage signalbox.Stage, p signalbox.Pr
 	l.e.o.Log.Info("action ended", "action", a.ID, "incident", a.Incident, "stage", stage, "step", a.Step.Name, "to", a.Step.To,
 		"receipt", p.Receipt.Detail, "reason", p.Reason)
 	l.refreshPage(w, inc)
+	l.tellNote(w, inc, signalbox.PlainNote, "%s to %s: %s %s", a.Step.Name, a.Step.To, stage, p.Reason)
+	l.inform(w, inc)
+	if stage == signalbox.Done && a.Undoes == "" {
+		l.tellTargetsOwners(w, inc, next)
+	}
 	l.commit(w)
 }
 

@@ -255,6 +255,9 @@ func (l *loop) gather(limit int) (w *write, taken, next int) {
 		if next < len(it.batch.Readings) {
 			return w, taken, next
 		}
+		for _, word := range it.batch.Words {
+			l.said(w, word)
+		}
 		w.inbox = append(w.inbox, it.key)
 		taken, next = taken+1, 0
 		if w.size()+len(w.inbox) >= limit {

@@ -10,6 +10,7 @@ import (
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/journal"
 	"github.com/signalbox/signalbox/internal/store"
+	"github.com/signalbox/signalbox/policy"
 )
 
 // loop is the state of the one goroutine that owns the world.
@@ -41,6 +42,9 @@ type loop struct {
 	wasState  *signalbox.State // of the last term, for direct pages
 	pending   []waiting        // readings that could not be recorded yet
 	direct    *directPager
+	made      map[string][]policy.Made // pages made lately for one incident each, by owner
+	failed    map[string]bool          // owners whose pager is told to fail
+	nextAcks  time.Time
 	nextBeat  time.Time
 	nextSweep time.Time
 	archiving bool
@@ -49,6 +53,7 @@ type loop struct {
 type retry struct {
 	at    time.Time
 	pause time.Duration
+	tries int
 }
 
 func newLoop(e *Engine) *loop {
@@ -58,7 +63,8 @@ func newLoop(e *Engine) *loop {
 		last:  map[signalbox.IncidentID]*signalbox.Decision{}, confirmed: map[signalbox.IncidentID]confirmation{},
 		asking: map[signalbox.IncidentID]bool{}, running: map[signalbox.ActionID]bool{},
 		sending: map[string]bool{}, retry: map[string]retry{}, good: map[string]time.Time{}, taken: map[string]bool{},
-		seen:      map[string]bool{},
+		seen: map[string]bool{},
+		made: map[string][]policy.Made{}, failed: map[string]bool{},
 		goneSince: e.o.Now(), direct: newDirectPager(),
 	}
 }
@@ -133,6 +139,13 @@ func (l *loop) tick() {
 	l.settleDirect(now)
 	l.flushPending()
 	l.overdue(now)
+	if l.auth != nil {
+		l.climb(now)
+	}
+	if l.auth != nil {
+		l.pollAcks(now)
+		l.useSecond(now)
+	}
 	if !now.Before(l.nextBeat) && l.auth != nil {
 		l.nextBeat = now.Add(l.e.timing.Beat)
 		l.beat(now)
@@ -152,6 +165,7 @@ func (l *loop) work() {
 	l.consume()
 	l.decide()
 	l.sendPages()
+	l.sendNotes(l.now())
 	if l.auth != nil {
 		l.e.metrics.loopDone("decide", l.now())
 		l.e.metrics.world(l.state, l.now())

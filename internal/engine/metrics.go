@@ -10,6 +10,7 @@ import (
 
 // metrics are the engine's; every label value is there from the start.
 type metrics struct {
+	pagerFailing  *prometheus.GaugeVec
 	leading       prometheus.Gauge
 	received      prometheus.Counter
 	refused       prometheus.Counter
@@ -57,7 +58,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		signalbox.Claimed, signalbox.Started, signalbox.Doubt, signalbox.Done, signalbox.Broken)
 	m.outcomes = counters(reg, "action_outcomes_total", "What new evidence said of actions.", "outcome",
 		signalbox.Recovered, signalbox.NotRecovered, signalbox.Unverified)
-	m.pages = counters(reg, "page_events_total", "Events to the pager.", "result", "sent", "retried", "refused", "direct")
+	m.pages = counters(reg, "page_events_total", "Events to the pager.", "result", "sent", "retried", "refused", "direct", "second")
+	m.pagerFailing = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "signalbox_pager_failing", Help: "1 while the pager of an owner takes nothing."}, []string{"owner"})
+	reg.MustRegister(m.pagerFailing)
 	for _, loop := range []string{"decide", "inbox", "pages", "heartbeat", "archive", "commit", "lead"} {
 		m.loopLast.WithLabelValues(loop)
 		m.loopErrors.WithLabelValues(loop)

@@ -128,7 +128,10 @@ func (l *loop) estimate(w *write, c signalbox.Control) error {
 	case c.Until.IsZero():
 		return errors.New("an estimate needs the time at which it will be over")
 	}
-	l.incident(w, inc.ID).ETA = &c
+	next := l.incident(w, inc.ID)
+	next.ETA = &c
+	l.inform(w, next)
+	l.tellNote(w, next, signalbox.StatusUpdate, "%s expects it to be over at %s: %s", c.Who, c.Until.UTC().Format(time.RFC3339), c.Reason)
 	w.entry(journal.IncidentChanged, inc.ID, "", c)
 	return nil
 }

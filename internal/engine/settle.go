@@ -37,6 +37,11 @@ func (l *loop) settle(d *signalbox.Decision, now time.Time) {
 	l.e.metrics.outcomes[d.Outcome].Inc()
 	l.e.o.Log.Info("verified", "action", a.ID, "incident", d.Incident, "outcome", d.Outcome, "because", blocking(d))
 	l.refreshPage(w, inc)
+	k := signalbox.PlainNote
+	if d.Outcome == signalbox.Recovered {
+		k = signalbox.StatusUpdate
+	}
+	l.tellNote(w, inc, k, "%s to %s: %s", a.Step.Name, a.Step.To, d.Outcome)
 	l.commit(w)
 }
 

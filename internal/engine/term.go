@@ -10,6 +10,7 @@ import (
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/journal"
 	"github.com/signalbox/signalbox/internal/store"
+	"github.com/signalbox/signalbox/policy"
 )
 
 // authority is the right to decide and act, during one term.
@@ -112,6 +113,7 @@ func (l *loop) begin(a *authority, state *signalbox.State) {
 	l.index = newIndex(state)
 	l.due.clear()
 	l.last, l.retry = map[signalbox.IncidentID]*signalbox.Decision{}, map[string]retry{}
+	l.recallPages()
 	l.e.term.Store(a)
 	l.e.metrics.leading.Set(1)
 	l.e.metrics.loopDone("lead", l.now())
@@ -187,6 +189,16 @@ func (l *loop) recall() {
 		}
 	}
 	l.durable = maps.Clone(l.recalled)
+}
+
+// recallPages counts the pages made lately, so that a storm goes on as one.
+func (l *loop) recallPages() {
+	clear(l.made)
+	for _, p := range l.state.Pages {
+		if len(p.Incidents) == 1 && p.Of == "" && !p.MadeAt.IsZero() {
+			l.made[p.Owner] = append(l.made[p.Owner], policy.Made{Detector: p.Detector, At: p.MadeAt})
+		}
+	}
 }
 
 // offerRestored tells what is open, to those who look for its end. The inbox

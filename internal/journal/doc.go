@@ -65,6 +65,8 @@ const (
 	Undone            Kind = "undone"             // an action was taken back
 	PageWanted        Kind = "page.wanted"        // an event is owed to the pager
 	PageSent          Kind = "page.sent"          // the pager accepted it
+	PageEscalated     Kind = "page.escalated"     // it was not acknowledged: the next rung is paged
+	PageAcknowledged  Kind = "page.acknowledged"  // by a person, in the pager or to us
 	ControlSet        Kind = "control"            // a person's word: kill, pause, resume, release, undo, acknowledge
 	ApprovalAsked     Kind = "approval.asked"     // a person is asked whether a step may be taken
 	ApprovalGiven     Kind = "approval.answered"  // a person approved or denied

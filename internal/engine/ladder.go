@@ -1,0 +1,184 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/journal"
+	"github.com/signalbox/signalbox/internal/kind"
+)
+
+// rungs are the pages that were made of a page since it was not acknowledged,
+// in their order.
+func (l *loop) rungs(key string) (list []*signalbox.Page) {
+	for _, p := range l.state.Pages {
+		if p.Of == key && p.Rung != signalbox.PrimaryRung {
+			list = append(list, p)
+		}
+	}
+	slices.SortFunc(list, func(a, b *signalbox.Page) int {
+		return cmp.Or(a.MadeAt.Compare(b.MadeAt), cmp.Compare(a.Key, b.Key))
+	})
+	return list
+}
+
+// climb pages the next rung of each page that was not acknowledged in time. It
+// looks at what is open once a second.
+func (l *loop) climb(now time.Time) {
+	book := l.set().Handbook
+	for key, p := range l.state.Pages {
+		if p.Of != "" || p.SentAt.IsZero() || p.Event != signalbox.PageTrigger || len(p.Incidents) == 0 {
+			continue
+		}
+		if o, ok := book.Owner(p.Owner); !ok || !o.Escalates {
+			continue
+		}
+		rung, owner, due, ok := book.Climb(append([]*signalbox.Page{p}, l.rungs(key)...))
+		if !ok || now.Before(due) {
+			continue
+		}
+		w := &write{}
+		l.nextRung(w, p, rung, owner, now)
+		if !l.commit(w) {
+			return
+		}
+	}
+}
+
+// nextRung makes the page of the next rung, with what the first one says.
+func (l *loop) nextRung(w *write, p *signalbox.Page, rung signalbox.Rung, owner string, now time.Time) {
+	key := p.Key + "-" + string(rung)
+	why := fmt.Sprintf("escalated to %s of %s: not acknowledged since %s", strings.ReplaceAll(string(rung), "_", " "), owner, p.SentAt.UTC().Format(time.TimeOnly+"Z"))
+	next := l.page(w, key)
+	*next = signalbox.Page{
+		Key: key, Owner: owner, Rung: rung, Of: p.Key, Incidents: slices.Clone(p.Incidents), Why: why, MadeAt: now, At: now,
+		Event: signalbox.PageTrigger, Want: next.Want + 1, Sent: next.Sent, Body: l.body(w, p),
+	}
+	next.Body.Summary = why + "; " + next.Body.Summary
+	w.entry(journal.PageEscalated, p.Incidents[0], "", why)
+	if rung == signalbox.LastResortRung {
+		l.noteOn(w, p.Key, signalbox.Responders, why)
+	}
+	l.e.o.Log.Warn("page escalated", "page", p.Key, "rung", rung, "owner", owner)
+}
+
+// acknowledged takes in that a person acknowledged a page: its ladder is climbed
+// no further. It is idempotent; a page that is not known is passed over.
+func (l *loop) acknowledged(w *write, c signalbox.Control) {
+	key, ok := strings.CutPrefix(c.Scope, "page/")
+	p := l.knownPage(w, key)
+	if !ok || p == nil {
+		l.e.o.Log.Info("an acknowledgement of no page of ours", "scope", c.Scope, "who", c.Who)
+		return
+	}
+	if p.Of != "" && p.Rung != signalbox.PrimaryRung {
+		key = p.Of
+	}
+	at := cmp.Or(c.At, l.now())
+	for _, k := range append([]string{key}, keysOf(l.rungs(key))...) {
+		page := l.page(w, k)
+		if !page.AckedAt.IsZero() || page.Event == signalbox.PageResolve {
+			continue
+		}
+		page.AckedAt, page.AckedBy = at, c.Who
+		w.entries = append(w.entries, journal.Record{Kind: journal.PageAcknowledged, Incident: first(page.Incidents), Who: c.Who, Data: k})
+	}
+}
+
+// unacknowledged takes an acknowledgement back: its pager's time ran out, or its
+// person gave it back.
+func (l *loop) unacknowledged(w *write, c signalbox.Control) {
+	key, _ := strings.CutPrefix(c.Scope, "page/")
+	if p := l.knownPage(w, key); p == nil || p.AckedAt.IsZero() {
+		return
+	}
+	p := l.page(w, key)
+	p.AckedAt, p.AckedBy, p.SentAt = time.Time{}, "", l.now() // its time begins anew
+	w.entries = append(w.entries, journal.Record{Kind: journal.PageAcknowledged, Incident: first(p.Incidents), Who: c.Who, Data: "taken back: " + key})
+}
+
+// word takes in what a person said in the pager.
+func (l *loop) said(w *write, c signalbox.Control) {
+	switch c.Kind {
+	case signalbox.Acknowledge:
+		l.acknowledged(w, c)
+	case signalbox.Unacknowledge:
+		l.unacknowledged(w, c)
+	default:
+		l.e.o.Log.Info("a word that says nothing to us", "kind", c.Kind, "scope", c.Scope)
+	}
+}
+
+func keysOf(pages []*signalbox.Page) (keys []string) {
+	for _, p := range pages {
+		keys = append(keys, p.Key)
+	}
+	return keys
+}
+
+func first(ids []signalbox.IncidentID) signalbox.IncidentID {
+	if len(ids) == 0 {
+		return ""
+	}
+	return ids[0]
+}
+
+// pollAcks asks the pagers that can tell for the acknowledgements of pages that
+// would climb, for where nothing posts them to us.
+func (l *loop) pollAcks(now time.Time) {
+	if now.Before(l.nextAcks) {
+		return
+	}
+	l.nextAcks = now.Add(l.e.timing.Acks)
+	set := l.set()
+	asks := map[string][]string{} // by owner and rung
+	steps := map[string]signalbox.Step{}
+	for key, p := range l.state.Pages {
+		root := l.state.Pages[cmp.Or(p.Of, key)]
+		if p.SentAt.IsZero() || !p.AckedAt.IsZero() || p.Event != signalbox.PageTrigger || root == nil {
+			continue
+		}
+		if o, ok := set.Handbook.Owner(root.Owner); !ok || !o.Escalates {
+			continue
+		}
+		step, _, err := set.reach(p.Owner, p.Rung)
+		if _, can := set.pager(step).(kind.AckReader); err != nil || !can {
+			continue
+		}
+		who := p.Owner + "/" + string(p.Rung)
+		asks[who], steps[who] = append(asks[who], key), step
+	}
+	auth := l.auth
+	for who, keys := range asks {
+		reader, _ := set.pager(steps[who]).(kind.AckReader)
+		spec := steps[who].Spec
+		go func() {
+			ctx, cancel := context.WithTimeout(auth.ctx, l.e.timing.Start)
+			defer cancel()
+			acks, err := reader.Acks(ctx, spec, keys)
+			l.e.post(context.WithoutCancel(ctx), func(l *loop) { l.acksCame(auth, acks, err) })
+		}()
+	}
+}
+
+func (l *loop) acksCame(auth *authority, acks map[string]signalbox.Control, err error) {
+	if err != nil {
+		l.e.o.Log.Warn("acknowledgements can't be read", "error", err)
+	}
+	if l.auth != auth {
+		return
+	}
+	w := &write{}
+	for key, c := range acks {
+		c.Kind, c.Scope = signalbox.Acknowledge, "page/"+key
+		l.acknowledged(w, c)
+	}
+	if w.size() > 0 {
+		l.commit(w)
+	}
+}

@@ -1,0 +1,96 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/kind"
+)
+
+// The bounds of what is told on one page's incident.
+const (
+	mostNotes = 100
+	mostNote  = 1000 // bytes
+)
+
+// noteOn tells something on the incident of a page, where its pager takes notes:
+// an outbox, as pages are. What is over the bound is left to the journal.
+func (l *loop) noteOn(w *write, key string, k signalbox.NoteKind, text string) {
+	old := l.knownPage(w, key)
+	if key == "" || old == nil || old.Event == signalbox.PageResolve {
+		return
+	}
+	set := l.set()
+	step, _, err := set.reach(old.Owner, old.Rung)
+	if _, takes := set.pager(step).(kind.Noter); err != nil || !takes || len(old.Notes) > mostNotes {
+		return
+	}
+	p := l.page(w, key)
+	if len(p.Notes) == mostNotes {
+		k, text = signalbox.PlainNote, "and more: signalboxctl explain "+string(first(p.Incidents))
+	}
+	if len(text) > mostNote {
+		text = text[:mostNote-3] + "..."
+	}
+	p.Notes = append(p.Notes[:len(p.Notes):len(p.Notes)], signalbox.Note{At: l.now(), Kind: k, Text: text})
+}
+
+// tellNote tells something on the page of an incident.
+func (l *loop) tellNote(w *write, inc *signalbox.Incident, k signalbox.NoteKind, format string, args ...any) {
+	l.noteOn(w, inc.Page, k, fmt.Sprintf("incident %s, %s: ", inc.ID, inc.Reading.Subject)+fmt.Sprintf(format, args...))
+}
+
+// sendNotes sends what is owed of notes, one at a time a page, once its page is
+// there.
+func (l *loop) sendNotes(now time.Time) {
+	for key, p := range l.state.Pages {
+		id := "note/" + key
+		if p.Noted >= len(p.Notes) || p.SentAt.IsZero() || p.Event == signalbox.PageResolve || l.sending[id] || now.Before(l.retry[id].at) {
+			continue
+		}
+		set := l.set()
+		step, _, err := set.reach(p.Owner, p.Rung)
+		noter, takes := set.pager(step).(kind.Noter)
+		if err != nil || !takes {
+			continue
+		}
+		l.sending[id] = true
+		auth, n, note := l.auth, p.Noted, p.Notes[p.Noted]
+		go func() {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(auth.ctx), l.e.timing.Start)
+			defer cancel()
+			err := noter.Note(ctx, step.Spec, key, note)
+			l.e.post(context.WithoutCancel(ctx), func(l *loop) { l.noted(auth, key, n, err) })
+		}()
+	}
+}
+
+func (l *loop) noted(auth *authority, key string, n int, err error) {
+	id := "note/" + key
+	delete(l.sending, id)
+	if l.auth != auth || l.state.Pages[key] == nil {
+		return
+	}
+	failure, after := (*signalbox.Failure)(nil), (*signalbox.RetryAfter)(nil)
+	if err != nil && !errors.As(err, &failure) {
+		r := l.retry[id]
+		r.pause = min(max(2*r.pause, l.e.timing.Retry), 64*l.e.timing.Retry)
+		r.at = l.now().Add(r.pause)
+		if errors.As(err, &after) {
+			r.at = l.now().Add(after.After)
+		}
+		l.retry[id] = r
+		return
+	}
+	delete(l.retry, id)
+	if failure != nil {
+		l.e.o.Log.Warn("note was refused", "page", key, "error", failure)
+	}
+	w := &write{}
+	p := l.page(w, key)
+	p.Noted = max(p.Noted, n+1)
+	l.commit(w)
+}

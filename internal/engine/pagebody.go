@@ -1,0 +1,112 @@
+package engine
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/kind"
+)
+
+// body writes what a person reads: what is ill, what was done, what is thrown
+// now and how each is taken back.
+func (l *loop) body(w *write, p *signalbox.Page) signalbox.PageBody {
+	b := signalbox.PageBody{Severity: "critical", At: p.At, Labels: map[string]string{}}
+	for i, id := range p.Incidents {
+		inc := l.known(w, id)
+		if inc == nil || i > mostLines { // more would be cut off again
+			continue
+		}
+		r := &inc.Reading
+		b.Evidence = append(b.Evidence, evidence(inc))
+		b.Links = append(b.Links, r.Links...)
+		b.Source = r.Subject
+		for k, v := range r.Labels {
+			b.Labels[k] = v
+		}
+		for _, a := range inc.Actions {
+			if act := l.knownAction(w, a); act != nil {
+				b.Done = append(b.Done, done(act))
+				if act.Stage == signalbox.Done && act.Undoes == "" && act.Undone == "" && !paging(act) {
+					b.Thrown = append(b.Thrown, thrownBy(act))
+				}
+			}
+		}
+	}
+	shorten(&b, len(p.Incidents))
+	switch n := len(p.Incidents); n {
+	case 0:
+		b.Summary = p.Why
+	case 1:
+		b.Summary = fmt.Sprintf("%s: %s", b.Source, p.Why)
+	default:
+		b.Source, b.Labels = "signalbox", nil
+		b.Summary = fmt.Sprintf("%d incidents: %s", n, p.Why)
+	}
+	return b
+}
+
+// mostLines is how many lines of each kind a page carries.
+const mostLines = 100
+
+// shorten bounds a page, however many incidents it speaks of.
+func shorten(b *signalbox.PageBody, incidents int) {
+	if incidents > mostLines {
+		b.Evidence = append(b.Evidence[:mostLines:mostLines], fmt.Sprintf("and %d more", incidents-mostLines))
+	}
+	for _, lines := range []*[]string{&b.Evidence, &b.Done} {
+		if n := len(*lines); n > mostLines+1 {
+			*lines = append((*lines)[:mostLines:mostLines], fmt.Sprintf("and %d more", n-mostLines))
+		}
+	}
+	b.Links = b.Links[:min(len(b.Links), mostLines)]
+	if n := len(b.Thrown); n > mostLines {
+		b.Thrown = append(b.Thrown[:mostLines:mostLines], signalbox.Thrown{What: fmt.Sprintf("and %d more", n-mostLines), ByHand: "signalboxctl status"})
+	}
+}
+
+func (l *loop) knownAction(w *write, id signalbox.ActionID) *signalbox.Action {
+	if a := w.acts[id]; a != nil {
+		return a
+	}
+	return l.state.Actions[id]
+}
+
+func evidence(inc *signalbox.Incident) string {
+	r := &inc.Reading
+	text := r.Subject + " (" + r.Detector + ")"
+	if r.HasValue {
+		text += " " + kind.Format(float64(r.Value), r.Unit)
+	}
+	if r.Threshold != "" {
+		text += ", threshold " + r.Threshold
+	}
+	if !inc.OnsetAt.IsZero() {
+		text += ", since " + inc.OnsetAt.UTC().Format(time.RFC3339)
+	}
+	if r.Summary != "" {
+		text += ": " + r.Summary
+	}
+	return text + " [incident " + string(inc.ID) + "]"
+}
+
+func done(a *signalbox.Action) string {
+	text := fmt.Sprintf("%s %s to %s", a.ClaimedAt.UTC().Format(time.TimeOnly), a.Step.Name, a.Step.To)
+	if a.Undoes != "" {
+		text = fmt.Sprintf("%s %s back to %s", a.ClaimedAt.UTC().Format(time.TimeOnly), a.Step.Name, a.Step.To)
+	}
+	text += ": " + string(a.Stage)
+	if a.Outcome != "" {
+		text += ", " + string(a.Outcome)
+	}
+	if a.Reason != "" {
+		text += " (" + a.Reason + ")"
+	}
+	return text
+}
+
+func sortThrown(ts []signalbox.Thrown) {
+	slices.SortFunc(ts, func(a, b signalbox.Thrown) int { return cmp.Compare(a.What, b.What) })
+}

@@ -1,0 +1,83 @@
+package policy
+
+import (
+	"time"
+
+	signalbox "github.com/signalbox/signalbox"
+)
+
+// Made is one page that was made for an incident of its own.
+type Made struct {
+	Detector string
+	At       time.Time
+}
+
+// The bounds of pages before a storm is told as one.
+const (
+	stormWithin      = 5 * time.Minute
+	mostOfDetector   = 5
+	mostOfOwner      = 20
+	stormOf          = "storm/"
+	changeCause      = "change/"
+	targetCause      = "target/"
+	recentlyFinished = 15 * time.Minute
+)
+
+// Storm says which page a further incident joins where an owner got many lately:
+// beyond 5 of one detector in 5 minutes that detector's, beyond 20 in all the
+// owner's. Empty: it gets its own.
+func Storm(owner, detector string, lately []Made, now time.Time) string {
+	all, same := 0, 0
+	for _, m := range lately {
+		if now.Sub(m.At).Abs() >= stormWithin {
+			continue
+		}
+		all++
+		if m.Detector == detector {
+			same++
+		}
+	}
+	switch {
+	case all >= mostOfOwner:
+		return stormOf + owner
+	case same >= mostOfDetector:
+		return stormOf + owner + "/" + detector
+	}
+	return ""
+}
+
+// Lately drops what no longer counts in a storm.
+func Lately(made []Made, now time.Time) []Made {
+	kept := made[:0:0]
+	for _, m := range made {
+		if now.Sub(m.At).Abs() < stormWithin {
+			kept = append(kept, m)
+		}
+	}
+	return kept
+}
+
+// causes are what incidents have in common that are one for people: the target
+// that is touched, and the deploy or migration under way.
+func (l *look) causes() (causes []string) {
+	for _, t := range l.touches {
+		causes = append(causes, targetCause+string(t))
+	}
+	for i := range l.h.config.Changes {
+		c := &l.h.config.Changes[i]
+		if going, _, _ := l.going(c); going || l.ended(c) {
+			causes = append(causes, changeCause+c.Name)
+		}
+	}
+	return causes
+}
+
+// ended reports whether a change was under way a short while ago.
+func (l *look) ended(c *Change) bool {
+	for _, r := range l.changeReadings(c) {
+		if r.Condition == signalbox.Clear && !r.EndedAt.IsZero() && l.now.Sub(r.EndedAt) < recentlyFinished {
+			return true
+		}
+	}
+	return false
+}
