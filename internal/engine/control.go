@@ -28,9 +28,6 @@ func (l *loop) control(c signalbox.Control) error {
 	c.At = l.now()
 	next := l.state.Controls
 	next.Pauses, next.Words, next.Taken = slices.Clone(next.Pauses), slices.Clone(next.Words), slices.Clone(next.Taken)
-	if (c.Kind == signalbox.Pause || c.Kind == signalbox.Take) && strings.TrimSpace(c.Reason) == "" {
-		return fmt.Errorf("%s needs a reason, for the journal and for those who find it", c.Kind)
-	}
 	if err := l.wholeScope(&c); err != nil {
 		return err
 	}
@@ -64,7 +61,7 @@ func (l *loop) apply(w *write, next *signalbox.Controls, c signalbox.Control) er
 	case signalbox.Kill:
 		next.Killed = &c
 	case signalbox.Pause:
-		if err := l.checkScope(c.Scope); err != nil {
+		if err := l.mayHold(c); err != nil {
 			return err
 		}
 		next.Pauses = append(slices.DeleteFunc(next.Pauses, func(p signalbox.Control) bool { return p.Scope == c.Scope }), c)
@@ -78,7 +75,7 @@ func (l *loop) apply(w *write, next *signalbox.Controls, c signalbox.Control) er
 			return fmt.Errorf("nothing is paused or killed with scope %q", c.Scope)
 		}
 	case signalbox.Take:
-		if err := l.checkScope(c.Scope); err != nil {
+		if err := l.mayHold(c); err != nil {
 			return err
 		}
 		next.Taken = append(slices.DeleteFunc(next.Taken, func(p signalbox.Control) bool { return p.Scope == c.Scope }), c)

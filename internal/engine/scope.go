@@ -11,6 +11,18 @@ import (
 	"github.com/signalbox/signalbox/internal/journal"
 )
 
+// mayHold refuses a pause, or a taking, of nothing, and one without a reason.
+// The kill switch needs none: it must work at once.
+func (l *loop) mayHold(c signalbox.Control) error {
+	if err := l.checkScope(c.Scope); err != nil {
+		return err
+	}
+	if strings.TrimSpace(c.Reason) == "" {
+		return fmt.Errorf("%s needs a reason, for the journal and for those who find it", c.Kind)
+	}
+	return nil
+}
+
 // checkScope refuses scopes that name nothing: a pause that stops nothing is
 // worse than none.
 func (l *loop) checkScope(scope string) error {
