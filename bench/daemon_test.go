@@ -99,7 +99,7 @@ func configure(b *testing.B, dir string) {
 		"bench.yaml": fmt.Sprintf(`
 default_owner: devops
 owners:
-  devops: {primary: "@sre-lead", pagerduty: {primary_key_file: pager, url: %q}}
+  devops: {primary: "@sre-lead", escalation: pagerduty, pagerduty: {primary_key_file: pager, url: %q}}
 sources:
   alerts: {kind: alertmanager, receive: %s, auth: {bearer_file: token}, reconcile: 0}
 detectors:

@@ -178,7 +178,7 @@ func writeDetectors(b *testing.B, dir, metrics string) {
 		}
 	}
 	write("pager", pagerKey)
-	write("owners.yaml", fmt.Sprintf("default_owner: devops\nowners:\n  devops: {primary: \"@sre-lead\", pagerduty: {primary_key_file: pager, url: %q}}\nsources:\n  metrics: {kind: prometheus, url: %q}\n", server.URL, metrics))
+	write("owners.yaml", fmt.Sprintf("default_owner: devops\nowners:\n  devops: {primary: \"@sre-lead\", escalation: pagerduty, pagerduty: {primary_key_file: pager, url: %q}}\nsources:\n  metrics: {kind: prometheus, url: %q}\n", server.URL, metrics))
 	const each = 1000 // detectors a file
 	for from := 0; from < detectorCount; from += each {
 		var text strings.Builder

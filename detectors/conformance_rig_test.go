@@ -65,7 +65,7 @@ func load(t testing.TB, kinds []kind.Source, source, detector string) (*config.C
 	}
 	for name, text := range map[string]string{
 		"secrets/one": secretOne, "secrets/two": secretTwo,
-		"suite.yaml": "default_owner: devops\nowners: {devops: {primary: \"@sre\", suite: {}}}\nsources: {asked: {" + source + "}}\ndetectors: [{" + detector + "}]\n",
+		"suite.yaml": "default_owner: devops\nowners: {devops: {primary: \"@sre\", escalation: pagerduty, suite: {}}}\nsources: {asked: {" + source + "}}\ndetectors: [{" + detector + "}]\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

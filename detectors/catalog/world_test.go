@@ -59,7 +59,7 @@ func configure(t *testing.T, entry *catalog.Entry, s story) *config.Config {
 	text := string(block) + "sources:\n  asked: " + sourceOf[entry.Kind] + `
 default_owner: devops
 owners:
-  devops: {primary: "@sre-lead", pagerduty: {primary_key_env: KEY}}
+  devops: {primary: "@sre-lead", escalation: pagerduty, pagerduty: {primary_key_env: KEY}}
 policies:
   - {name: tell, on: it, autonomy: auto, runbook: [{page: devops}]}
 `

@@ -42,8 +42,37 @@ func Check(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s: %d sources, %d detectors, %d switches, %d policies, configuration %s",
-		path, len(cfg.Sources), len(cfg.Detectors), len(cfg.Switches), len(cfg.Policy.Policies), cfg.Hash), nil
+	said := fmt.Sprintf("%s: %d sources, %d detectors, %d switches, %d policies, configuration %s",
+		path, len(cfg.Sources), len(cfg.Detectors), len(cfg.Switches), len(cfg.Policy.Policies), cfg.Hash)
+	for _, w := range warnings(cfg) {
+		said += "\nwarning: " + w
+	}
+	return said, nil
+}
+
+// warnings are what is allowed, and better known.
+func warnings(cfg *config.Config) (list []string) {
+	book, err := policy.New(cfg.Policy)
+	if err != nil {
+		return nil // it was loaded: it is well
+	}
+	for _, c := range book.Conflicts() {
+		list = append(list, c.String())
+	}
+	for _, p := range cfg.Policy.Policies {
+		if p.Autonomy == policy.Approve && cfg.Policy.Approvers[p.Name] == 1 {
+			list = append(list, fmt.Sprintf("policy %q waits for approvals that one person alone may give", p.Name))
+		}
+	}
+	for _, o := range cfg.Policy.Owners {
+		if !o.Escalates {
+			continue
+		}
+		if !o.Backup {
+			list = append(list, fmt.Sprintf("owner %q escalates to its last resort at once: its backup has no key", o.Name))
+		}
+	}
+	return list
 }
 
 // build does all that can fail of a new configuration.
@@ -62,7 +91,7 @@ func (d *daemon) build() (*runtime, error) {
 		rt: &runtime{config: cfg, receivers: map[string]*receiver{}, watched: map[string]signalbox.Watcher{}, set: &engine.Set{
 			Hash: cfg.Hash, Handbook: book, Policies: map[string]string{}, Detectors: map[string]engine.Detector{},
 			Owners: map[string]signalbox.Step{}, Primary: map[string]string{}, DefaultOwner: cfg.DefaultOwner,
-			Remediators: map[string]signalbox.Remediator{}, Pagers: map[string]kind.Pager{}, Ask: d.askNow,
+			Remediators: map[string]signalbox.Remediator{}, Pagers: map[string]kind.Pager{}, Ladders: map[string]engine.Ladder{}, Ask: d.askNow,
 		}},
 	}
 	for _, p := range cfg.Policy.Policies {
@@ -70,6 +99,7 @@ func (d *daemon) build() (*runtime, error) {
 	}
 	for _, o := range cfg.Owners {
 		b.rt.set.Owners[o.Name], b.rt.set.Primary[o.Name] = o.Page, o.Primary
+		b.rt.set.Ladders[o.Name] = engine.Ladder{BackupName: o.Backup, Backup: o.BackupPage, Second: o.Second}
 	}
 	for _, step := range []func() error{b.sources, b.detectors, b.sayUnproved, b.receivers, b.remediators, b.clusterFeeds, b.tells} {
 		if err := step(); err != nil {

@@ -125,7 +125,7 @@ func rest(t *testing.T, text string) string {
 		b.WriteString("default_owner: devops\n")
 	}
 	if has.Owners == nil {
-		b.WriteString("owners:\n  devops: {primary: \"@sre-lead\", pagerduty: {primary_key_file: secrets/pd}}\n")
+		b.WriteString("owners:\n  devops: {primary: \"@sre-lead\", escalation: pagerduty, pagerduty: {primary_key_file: secrets/pd}}\n")
 	}
 	if has.Sources["metrics"] == nil {
 		b.WriteString("sources:\n  metrics: {kind: prometheus, url: \"http://127.0.0.1:9090\"}\n")

@@ -63,7 +63,7 @@ func newHouse(t *testing.T, config string) *house {
 	h.write("owners.yaml", fmt.Sprintf(`
 default_owner: devops
 owners:
-  devops: {primary: "@sre-lead", pagerduty: {primary_key_file: secrets/pd, url: %q}}
+  devops: {primary: "@sre-lead", escalation: pagerduty, pagerduty: {primary_key_file: secrets/pd, url: %q}}
 `, pager.URL))
 	h.write("story.yaml", config)
 	return h

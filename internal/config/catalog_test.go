@@ -42,7 +42,7 @@ labels: [instance]
 }
 
 const catalogBase = `default_owner: devops
-owners: {devops: {primary: "@sre", pagerduty: {primary_key_env: KEY}}}
+owners: {devops: {primary: "@sre", escalation: pagerduty, pagerduty: {primary_key_env: KEY}}}
 sources:
   metrics: {kind: prometheus, url: "http://127.0.0.1:9090"}
 detectors:

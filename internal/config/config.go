@@ -10,6 +10,7 @@ import (
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/kind"
+	"github.com/signalbox/signalbox/internal/people"
 	"github.com/signalbox/signalbox/policy"
 )
 
@@ -44,6 +45,9 @@ type Config struct {
 	ClusterRules []*RuleFiles // the rules that a cluster's resources hold
 	Switches     []*Switch    // by name
 	DefaultOwner string
+	People       map[string]people.Settings
+	Calendars    []*Calendar
+	Silences     string // name of the source whose silences are read; empty: none
 	Policy       policy.Config
 	Heartbeat    *Heartbeat // nil: none
 	Tracing      *Tracing   // nil: none
@@ -71,10 +75,14 @@ type Detector struct {
 
 // Owner is one configured owner.
 type Owner struct {
-	Name    string
-	Primary string
-	Page    signalbox.Step // how it is paged
-	Place   Place
+	Name       string
+	Primary    string
+	Backup     string          // as people write it
+	Page       signalbox.Step  // how it is paged
+	BackupPage *signalbox.Step // how its backup is; nil: there is none that the daemon pages
+	Second     *signalbox.Step // its second channel; nil: it has none
+	Policy     policy.Owner    // who escalates
+	Place      Place
 }
 
 // Switch is one configured switch.
@@ -90,6 +98,14 @@ type Switch struct {
 	Place     Place
 
 	proved bool // health was given, be it right or wrong
+}
+
+// Calendar is where the freezes of one name are read.
+type Calendar struct {
+	Name    string
+	File    string // absolute; or URL
+	URL     string
+	Refresh time.Duration
 }
 
 // Heartbeat is a request that leaves the daemon.
@@ -130,7 +146,7 @@ func Load(path string, kinds Kinds, opts Options) (*Config, error) {
 	l := &loader{
 		tables: tables, report: r, dir: dir,
 		hygiene: hygiene{dir: dir, lookupEnv: opts.LookupEnv, elsewhere: opts.SecretsElsewhere},
-		cfg:     &Config{Path: path, Dir: dir, Hash: root.digest()},
+		cfg:     &Config{Path: path, Dir: dir, Hash: root.digest(), People: map[string]people.Settings{}},
 	}
 	l.load(spot{report: r, node: root, place: root.place})
 	if len(r.list) > 0 {

@@ -1,11 +1,9 @@
 package config
 
 import (
-	"time"
-
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/kind"
-	"github.com/signalbox/signalbox/policy"
+	"github.com/signalbox/signalbox/internal/people"
 )
 
 // The structs of this file are the keys of the configuration, as written. Their
@@ -23,6 +21,10 @@ type fileKeys struct {
 	DefaultOwner string `yaml:"default_owner,omitempty"`
 	// Who is paged, by name.
 	Owners map[string]ownerKeys `yaml:"owners,omitempty"`
+	// Whose an incident is, where neither it nor its detector says so: the first rule that agrees.
+	Ownership []ownershipKeys `yaml:"ownership,omitempty"`
+	// Who may do what with the daemon, by name.
+	People map[string]people.Settings `yaml:"people,omitempty"`
 	// Where is it read from, by name.
 	Sources map[string]sourceKeys `yaml:"sources,omitempty"`
 	// What is wrong? One incident a series.
@@ -33,6 +35,8 @@ type fileKeys struct {
 	Switches map[string]switchKeys `yaml:"switches,omitempty"`
 	// What should be done? The first that matches an incident is taken.
 	Policies []policyKeys `yaml:"policies,omitempty"`
+	// What depends on what: the actions on what depends wait while what it depends on is ill.
+	DependsOn []dependencyKeys `yaml:"depends_on,omitempty"`
 	// Guards across all policies.
 	Guards guardKeys `yaml:"guards,omitempty"`
 	// A request that leaves the daemon, so that its silence is noticed outside.
@@ -44,14 +48,6 @@ type fileKeys struct {
 }
 
 func (fileKeys) later() []string { return nil }
-
-// ownerKeys is who is paged, and one key of a remediator that says how.
-type ownerKeys struct {
-	// The person or rotation on duty, as people write it: "@be-lead".
-	Primary string `yaml:"primary" jsonschema:"required"`
-}
-
-func (ownerKeys) later() []string { return []string{"backup", "acknowledge_within", "channel"} }
 
 // sourceKeys is what every source has, whatever its kind.
 type sourceKeys struct {
@@ -150,103 +146,6 @@ type healthKeys struct {
 	Detector string `yaml:"detector" jsonschema:"required"`
 	// Its subject for each position: "replica/{{position}}".
 	Subject kind.Subject `yaml:"subject" jsonschema:"required"`
-}
-
-// policyKeys says what should be done about incidents.
-type policyKeys struct {
-	// Its name, of which there is one.
-	Name string `yaml:"name" jsonschema:"required"`
-	// The detectors, or the one detector, whose incidents it is for.
-	On names `yaml:"on" jsonschema:"required"`
-	// Labels that must be equal.
-	Match map[string]string `yaml:"match,omitempty"`
-	// A condition in CEL over value, labels, subject and destination; absent: always.
-	When string `yaml:"when,omitempty"`
-	// How far it may go by itself: record only, or act.
-	Autonomy policy.Autonomy `yaml:"autonomy,omitempty" default:"shadow"`
-	// What is done, in order.
-	Runbook []stepKeys `yaml:"runbook" jsonschema:"required,minItems=1"`
-	// How an effect is seen to help.
-	Verify verifyKeys `yaml:"verify,omitempty"`
-	// When what is temporary is taken back.
-	Undo undoKeys `yaml:"undo,omitempty"`
-	// Its own guards.
-	Guards policyGuardKeys `yaml:"guards,omitempty"`
-	// What is done when nothing may be, or nothing helped: the owner is paged.
-	Otherwise string `yaml:"otherwise,omitempty" jsonschema:"enum=page" default:"page"`
-}
-
-// stepKeys is what every step has, beside the one key of a remediator that
-// names its switch or owner.
-type stepKeys struct {
-	// The position that a switch is thrown to.
-	To string `yaml:"to,omitempty"`
-	// A condition in CEL that must hold when the step is taken.
-	If string `yaml:"if,omitempty"`
-}
-
-func (stepKeys) later() []string {
-	return []string{"announce", "throttle", "rollout", "job", "pipeline", "argocd", "terraform", "cdn", "statuspage", "webhook"}
-}
-
-// verifyKeys says how an effect is seen to help.
-type verifyKeys struct {
-	// How long an effect may take to be seen.
-	Within kind.Duration `yaml:"within,omitempty" default:"5m"`
-	// The detector that sees it; absent: the incident's own series.
-	Detector string `yaml:"detector,omitempty"`
-	// The subject that it is seen on, a template over the incident's labels.
-	Subject kind.Subject `yaml:"subject,omitempty"`
-}
-
-// undoKeys says when what is temporary is taken back.
-type undoKeys struct {
-	// How long all must have been well before.
-	AfterHealthy kind.Duration `yaml:"after_healthy,omitempty" default:"30m"`
-}
-
-// policyGuardKeys are the guards of one policy.
-type policyGuardKeys struct {
-	// The least time between two actions on one target.
-	Cooldown kind.Duration `yaml:"cooldown,omitempty" default:"15m"`
-	// The most actions in sliding windows: "3/day", "10/hour", "5/30m".
-	Budget []rate `yaml:"budget,omitempty" default:"3/day"`
-	// How many independent origins must see the breach before anything is thrown: "2 sources". Heard are the detectors of `on`, on the incident's subject, and the witnesses.
-	Needs sources `yaml:"needs,omitempty"`
-	// Detectors that corroborate, though their own incidents don't start this policy.
-	Witnesses []witnessKeys `yaml:"witnesses,omitempty"`
-}
-
-func (policyGuardKeys) later() []string { return []string{"blast_radius"} }
-
-// witnessKeys names a series that corroborates.
-type witnessKeys struct {
-	// The detector that sees it.
-	Detector string `yaml:"detector" jsonschema:"required"`
-	// The subject that it is seen on, a template over the incident's labels; absent: the incident's own.
-	Subject kind.Subject `yaml:"subject,omitempty"`
-}
-
-// guardKeys are the guards across all policies.
-type guardKeys struct {
-	// The most actions of all policies together: "10/hour".
-	Budget []rate `yaml:"budget,omitempty" default:"10/hour"`
-	// Actions that did not help before automation stops on a target.
-	Ineffective int `yaml:"ineffective,omitempty" jsonschema:"minimum=1" default:"2"`
-	// Times in which nothing is thrown.
-	Freeze []freezeKeys `yaml:"freeze,omitempty"`
-}
-
-func (guardKeys) later() []string { return []string{"blast_radius"} }
-
-// freezeKeys is a time in which nothing is thrown.
-type freezeKeys struct {
-	// What it is called.
-	Name string `yaml:"name" jsonschema:"required"`
-	// When it begins, in RFC 3339.
-	From time.Time `yaml:"from" jsonschema:"required"`
-	// When it ends, in RFC 3339.
-	To time.Time `yaml:"to" jsonschema:"required"`
 }
 
 // heartbeatKeys is a request that leaves the daemon.

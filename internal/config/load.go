@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/signalbox/signalbox/internal/kind"
-	"github.com/signalbox/signalbox/policy"
 )
 
 // loader makes a Config of a tree, section by section; each may refer to those
@@ -26,7 +25,10 @@ type loader struct {
 	ownerOf    map[string]*Owner
 	switchOf   map[string]*Switch
 	detectorOf map[string]*Detector
-	unowned    []spot // detectors without an owner
+	changes    []string
+	earlier    []string // ids of the steps of the runbook before the one at hand
+	whole      bool     // each step of the runbook at hand could be resolved
+	unowned    []spot   // detectors without an owner
 
 	detectorPlaces, policyPlaces map[string]Place
 }
@@ -37,9 +39,10 @@ func (l *loader) load(root spot) {
 	l.switchOf, l.detectorOf = map[string]*Switch{}, map[string]*Detector{}
 	l.detectorPlaces, l.policyPlaces = map[string]Place{}, map[string]Place{}
 	l.report.kinds = map[reflect.Type][]string{
-		reflect.TypeFor[ownerKeys]():  words(l.reaches),
-		reflect.TypeFor[switchKeys](): words(l.backends),
-		reflect.TypeFor[stepKeys]():   words(l.keywords),
+		reflect.TypeFor[ownerKeys]():      append(words(l.reaches), words(l.channels)...),
+		reflect.TypeFor[switchKeys]():     words(l.backends),
+		reflect.TypeFor[stepKeys]():       words(l.keywords),
+		reflect.TypeFor[branchStepKeys](): words(l.keywords),
 	}
 	if !section(root.key("sources"), l.source) {
 		l.sourceOf = nil
@@ -53,9 +56,18 @@ func (l *loader) load(root spot) {
 	if !section(root.key("switches"), l.lever) {
 		l.switchOf = nil
 	}
+	l.ownerNames(root)
 	l.defaultOwner(root)
+	if root.key("ownership").has() {
+		blocks(root.key("ownership"), l.ownership)
+	}
 	l.guards(root.key("guards"))
+	if root.key("depends_on").has() {
+		blocks(root.key("depends_on"), l.dependency)
+	}
 	blocks(root.key("policies"), l.policy)
+	section(root.key("people"), l.person)
+	l.approvers(root)
 	l.heartbeat(root.key("heartbeat"))
 	l.tracing(root.key("tracing"))
 	l.audit(root.key("audit"))
@@ -178,25 +190,6 @@ func (l *loader) defaultOwner(root spot) {
 		for _, d := range l.unowned {
 			d.key("owner").fail("is required where default_owner is not given", nil)
 		}
-	}
-}
-
-func (l *loader) guards(s spot) {
-	s = s.asBlock("")
-	var keys guardKeys
-	fill(reflect.ValueOf(&keys).Elem())
-	if s.has() {
-		l.settle(s, nil, &keys)
-	}
-	l.cfg.Policy.Budget, l.cfg.Policy.Ineffective = rates(keys.Budget), keys.Ineffective
-	seen := map[string]Place{}
-	for i, f := range keys.Freeze {
-		at := s.find(fmt.Sprintf("freeze[%d]", i))
-		once(at, f.Name, seen)
-		if !f.From.IsZero() && !f.To.IsZero() && !f.From.Before(f.To) {
-			s.find(fmt.Sprintf("freeze[%d].to", i)).fail("must be after from ("+f.From.Format(time.RFC3339)+")", f.To.Format(time.RFC3339))
-		}
-		l.cfg.Policy.Freeze = append(l.cfg.Policy.Freeze, policy.Freeze{Name: f.Name, From: f.From, To: f.To})
 	}
 }
 

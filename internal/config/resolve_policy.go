@@ -25,8 +25,8 @@ func (l *loader) policy(s spot) {
 	verify := l.verify(s.key("verify"), keys.Verify, detectors)
 	runbook := l.runbook(s.key("runbook"), keys, detectors)
 	witness, sure := l.firstWitness(runbook)
-	sure = sure && len(runbook) == len(keys.Runbook)
-	condition{keys.When, detectors, witness, sure}.check(s.key("when"))
+	sure = sure && l.whole
+	condition{keys.When, detectors, witness, sure, nil}.check(s.key("when"))
 	atLeast(s, "verify.within", keys.Verify.Within, time.Second)
 	l.cfg.Policy.Policies = append(l.cfg.Policy.Policies, policy.Policy{
 		Name: keys.Name, On: keys.On, Match: keys.Match, When: keys.When, Autonomy: keys.Autonomy,
@@ -34,6 +34,8 @@ func (l *loader) policy(s spot) {
 		VerifyWithin: keys.Verify.Within.Std(), AfterHealthy: keys.Undo.AfterHealthy.Std(),
 		Cooldown: keys.Guards.Cooldown.Std(), Budget: rates(keys.Guards.Budget),
 		Needs: int(keys.Guards.Needs), Witnesses: l.witnesses(s, keys, detectors),
+		ApproveWithin: keys.Approve.Within.Std(), TwoPersons: keys.Approve.TwoPersons,
+		During: l.changeNames(s.find("guards.during"), keys.Guards.During), Ignores: l.changeNames(s.find("guards.ignore_changes"), keys.Guards.IgnoreChanges),
 	})
 }
 
@@ -56,15 +58,22 @@ func (l *loader) witnesses(s spot, keys policyKeys, on []*Detector) (list []sign
 	return list
 }
 
-// laterAutonomies are known from the design.
-var laterAutonomies = []policy.Autonomy{"suggest", "approve"}
-
 func autonomyRule(s spot, a policy.Autonomy) {
-	if slices.Contains(laterAutonomies, a) {
-		s.fail(ruleLater, string(a))
-		return
+	oneOf(s, a, policy.Shadow, policy.Suggest, policy.Approve, policy.Auto)
+}
+
+// changeNames checks that changes are declared.
+func (l *loader) changeNames(s spot, list names) []string {
+	if s.has() {
+		declared := map[string]bool{}
+		for _, name := range l.changes {
+			declared[name] = true
+		}
+		for _, item := range items(s) {
+			reference(item, "a change", declared)
+		}
 	}
-	oneOf(s, a, policy.Shadow, policy.Auto)
+	return list
 }
 
 // on returns the detectors that are named and well.
@@ -119,53 +128,11 @@ func (l *loader) verify(s spot, keys verifyKeys, on []*Detector) signalbox.Witne
 	return signalbox.Witness{Detector: keys.Detector, Subject: keys.Subject.String()}
 }
 
-func (l *loader) runbook(s spot, keys policyKeys, on []*Detector) (steps []signalbox.Step) {
-	if !s.has() || s.node.shape != sequence {
-		return nil
-	}
-	if len(s.node.items) == 0 {
-		s.fail("must have at least one step", nil)
-	}
-	for i, item := range s.node.items {
-		at := s.item(item)
-		if item.shape != mapping || i >= len(keys.Runbook) {
-			continue
-		}
-		if step, ok := l.step(at, keys.Runbook[i], keys.Autonomy, on); ok {
-			steps = append(steps, step)
-		}
-	}
-	return steps
-}
-
-// step resolves one step: one key of a remediator, which names its switch or
-// owner, and what stepKeys has.
-func (l *loader) step(s spot, keys stepKeys, autonomy policy.Autonomy, on []*Detector) (signalbox.Step, bool) {
-	var given []string
-	s.entries(func(name string, _ spot) {
-		if _, ok := l.keywords[name]; ok {
-			given = append(given, name)
-		}
-	})
-	if len(given) != 1 {
-		s.exactlyOne(words(l.keywords), given)
-		return signalbox.Step{}, false
-	}
-	at := s.key(given[0])
-	if !at.must(scalar) {
-		return signalbox.Step{}, false
-	}
-	if l.keywords[given[0]].Owner != nil {
-		return l.pageStep(s, at, keys, on)
-	}
-	return l.flipStep(s, at, keys, autonomy, on)
-}
-
-func (l *loader) pageStep(s, at spot, keys stepKeys, on []*Detector) (signalbox.Step, bool) {
+func (l *loader) pageStep(s, at spot, keys PlainStepKeys, on []*Detector) (signalbox.Step, bool) {
 	if to := s.key("to"); to.has() {
 		to.fail("must not be given for a step that throws no switch", nil)
 	}
-	condition{keys.If, on, nil, true}.check(s.key("if"))
+	condition{keys.If, on, nil, true, l.earlier}.check(s.key("if"))
 	o, _ := reference(at, "an owner", l.ownerOf)
 	if o == nil {
 		return signalbox.Step{}, false
@@ -175,7 +142,7 @@ func (l *loader) pageStep(s, at spot, keys stepKeys, on []*Detector) (signalbox.
 	return step, true
 }
 
-func (l *loader) flipStep(s, at spot, keys stepKeys, autonomy policy.Autonomy, on []*Detector) (signalbox.Step, bool) {
+func (l *loader) flipStep(s, at spot, keys PlainStepKeys, autonomy policy.Autonomy, on []*Detector) (signalbox.Step, bool) {
 	if !s.key("to").has() {
 		s.key("to").fail("is required: the position to throw to", nil)
 	}
@@ -186,8 +153,8 @@ func (l *loader) flipStep(s, at spot, keys stepKeys, autonomy policy.Autonomy, o
 	if len(w.Positions) > 0 {
 		reference(s.key("to"), "a position of "+w.Name, w.Positions)
 	}
-	if autonomy == policy.Auto && !w.proved {
-		at.fail("must be a switch with health where autonomy is auto: nothing proves its positions healthy", w.Name)
+	if (autonomy == policy.Auto || autonomy == policy.Approve) && !w.proved {
+		at.fail(fmt.Sprintf("must be a switch with health where autonomy is %s: nothing proves its positions healthy", autonomy), w.Name)
 	}
 	step := signalbox.Step{
 		Kind: w.Kind, Name: w.Name, To: keys.To, Spec: w.Spec, If: keys.If, Health: w.Health, Undo: w.Undo,
@@ -196,7 +163,7 @@ func (l *loader) flipStep(s, at spot, keys stepKeys, autonomy policy.Autonomy, o
 		labelsOf(on).mustHave(at, "", subjectLabels(witness.Subject))
 	}
 	witness, sure := l.witnessOf(step)
-	condition{keys.If, on, witness, sure}.check(s.key("if"))
+	condition{keys.If, on, witness, sure, l.earlier}.check(s.key("if"))
 	return step, true
 }
 
@@ -237,6 +204,7 @@ type condition struct {
 	on      []*Detector
 	witness *Detector // of the destination; nil: there is none
 	sure    bool      // false: there may be a destination, and it is not known
+	earlier []string  // ids of the steps before; nil: it is no step's
 }
 
 // check type-checks the condition, once for each unit that value may have.
@@ -255,7 +223,11 @@ func (c condition) check(s spot) {
 			continue
 		}
 		seen[unit] = true
-		if err := policy.CheckWhen(c.text, unit, destination...); err != nil {
+		err := policy.CheckWhen(c.text, unit, destination...)
+		if c.earlier != nil {
+			err = policy.CheckStep(c.text, unit, c.earlier, destination...)
+		}
+		if err != nil {
 			s.fail(fmt.Sprintf("must be a condition in CEL that fits detector %s (%s)", d.Name, err), c.text)
 			return
 		}

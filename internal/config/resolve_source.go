@@ -58,30 +58,6 @@ func (l *loader) unknownKind(s, at spot) {
 	}
 }
 
-func (l *loader) owner(name string, s spot) {
-	l.ownerOf[name] = nil
-	from := len(s.report.list)
-	var keys ownerKeys
-	l.settle(s, nil, &keys)
-	key, remediator, settings := l.chosen(s, l.reaches, func(r kind.Remediator) map[string]func() kind.Settings { return r.Owner })
-	if len(s.report.list) > from {
-		return
-	}
-	spec, err := remediator.Spec(kind.SpecInput{
-		Name: name, Backend: key, Settings: settings, Source: l.sourceByName, ConfigDir: l.dir,
-	})
-	if err != nil {
-		s.key(key).fail(err.Error(), nil)
-		return
-	}
-	o := &Owner{
-		Name: name, Primary: keys.Primary, Place: s.place,
-		Page: signalbox.Step{Kind: remediator.Name, Name: name, Spec: spec},
-	}
-	l.ownerOf[name] = o
-	l.cfg.Owners = append(l.cfg.Owners, o)
-}
-
 // chosen finds the one key of a table that a block has, and decodes its
 // settings.
 func (l *loader) chosen(s spot, table map[string]kind.Remediator, of func(kind.Remediator) map[string]func() kind.Settings) (key string, r kind.Remediator, settings kind.Settings) {

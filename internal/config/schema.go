@@ -78,6 +78,10 @@ func (s *schemer) sections(root *jsonschema.Schema, t tables) {
 	value(root, "sources").AdditionalProperties = &jsonschema.Schema{OneOf: sources}
 	value(root, "detectors").Items = &jsonschema.Schema{AnyOf: detectors}
 	value(root, "owners").AdditionalProperties = s.define("owner", s.chosen(&ownerKeys{}, t.reaches, func(r kind.Remediator) map[string]func() kind.Settings { return r.Owner }))
+	owner := s.defs["owner"]
+	for _, key := range words(t.channels) {
+		set(owner, key, s.define(key, s.of(t.channels[key].Channel[key]())))
+	}
 	value(root, "switches").AdditionalProperties = s.define("switch", s.chosen(&switchKeys{}, t.backends, func(r kind.Remediator) map[string]func() kind.Settings { return r.Backends }))
 	s.steps(value(root, "policies").Items, t)
 }
@@ -93,7 +97,16 @@ func (s *schemer) chosen(keys any, table map[string]kind.Remediator, of func(kin
 }
 
 func (s *schemer) steps(policies *jsonschema.Schema, t tables) {
-	step := s.of(&stepKeys{})
+	branch := s.define("branch-step", s.step(&branchStepKeys{}, t))
+	step := s.step(&stepKeys{}, t)
+	step.OneOf = append(step.OneOf, &jsonschema.Schema{Required: []string{"parallel"}})
+	value(step, "parallel").Items, value(step, "on_failure").Items = branch, branch
+	value(policies, "runbook").Items = s.define("step", step)
+}
+
+// step is the schema of a step: one key of a remediator, or wait.
+func (s *schemer) step(keys any, t tables) *jsonschema.Schema {
+	step := s.of(keys)
 	for _, word := range words(t.keywords) {
 		what := "The switch to throw."
 		if t.keywords[word].Owner != nil {
@@ -102,7 +115,8 @@ func (s *schemer) steps(policies *jsonschema.Schema, t tables) {
 		set(step, word, &jsonschema.Schema{Type: "string", Description: what})
 		step.OneOf = append(step.OneOf, &jsonschema.Schema{Required: []string{word}})
 	}
-	value(policies, "runbook").Items = s.define("step", step)
+	step.OneOf = append(step.OneOf, &jsonschema.Schema{Required: []string{"wait"}})
+	return step
 }
 
 func set(s *jsonschema.Schema, key string, property *jsonschema.Schema) {
@@ -156,9 +170,13 @@ func isRefused(key string, s *jsonschema.Schema) bool {
 func defaults(s *jsonschema.Schema, t reflect.Type) {
 	for i := range t.NumField() {
 		f := t.Field(i)
-		name, _ := keyName(f)
+		name, inline := keyName(f)
 		if s.Properties == nil {
 			return
+		}
+		if inline && f.Type.Kind() == reflect.Struct && f.Type.PkgPath() == t.PkgPath() {
+			defaults(s, f.Type)
+			continue
 		}
 		property, ok := s.Properties.Get(name)
 		if !ok {

@@ -25,14 +25,16 @@ func mapper(t reflect.Type) *jsonschema.Schema {
 	case reflect.TypeFor[kind.Subject]():
 		return text("")
 	case reflect.TypeFor[rate]():
-		return text(`^[0-9]+/(minute|hour|day|week|([0-9]+(ms|[smhdwy]))+)$`)
+		return text(`^[0-9]+/(minute|hour|day|week|([0-9]+(ms|[smhdwy]))+)( burst [0-9]+)?$`)
+	case reflect.TypeFor[share]():
+		return text(`^[0-9]+(\.[0-9]+)?%$`)
 	case namesType:
 		one := text("")
 		return &jsonschema.Schema{OneOf: []*jsonschema.Schema{one, {Type: "array", Items: one, MinItems: &zero}}}
 	case reflect.TypeFor[signalbox.UndoMode]():
 		return oneWord(undoModes)
 	case reflect.TypeFor[policy.Autonomy]():
-		return oneWord([]policy.Autonomy{policy.Shadow, policy.Auto})
+		return oneWord([]policy.Autonomy{policy.Shadow, policy.Suggest, policy.Approve, policy.Auto})
 	case secretType, proxyHeaderType, secretsType:
 		return &jsonschema.Schema{Comments: refused}
 	case urlType:

@@ -55,5 +55,17 @@ func put[K any](err error, m map[string]K, word string, k K) error {
 	return err
 }
 
+// remediatorOf is the kind of steps of a name.
+func (t tables) remediatorOf(name string) (kind.Remediator, bool) {
+	for _, table := range []map[string]kind.Remediator{t.keywords, t.backends, t.reaches} {
+		for _, r := range table {
+			if r.Name == name {
+				return r, true
+			}
+		}
+	}
+	return kind.Remediator{}, false
+}
+
 // words are the keys of a table in order.
 func words[K any](m map[string]K) []string { return slices.Sorted(maps.Keys(m)) }

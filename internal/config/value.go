@@ -42,7 +42,8 @@ var errRate = errors.New("must be a count in a window of at most 31 days, like 3
 
 // UnmarshalText reads "3/day".
 func (r *rate) UnmarshalText(b []byte) error {
-	count, window, ok := strings.Cut(string(b), "/")
+	text, burst, bursts := strings.Cut(string(b), " burst ")
+	count, window, ok := strings.Cut(text, "/")
 	n, err := strconv.Atoi(strings.TrimSpace(count))
 	if !ok || err != nil || n < 1 || n > 10_000 {
 		return errRate
@@ -52,6 +53,25 @@ func (r *rate) UnmarshalText(b []byte) error {
 		return errRate
 	}
 	*r = rate{N: n, Per: per}
+	if bursts {
+		if r.Burst, err = strconv.Atoi(strings.TrimSpace(burst)); err != nil || r.Burst < 1 || r.Burst > n {
+			return fmt.Errorf("must have a burst from 1 to %d, like %s burst 1", n, text)
+		}
+	}
+	return nil
+}
+
+// share is a part of a whole, 0 to 1.
+type share float64
+
+// UnmarshalText reads "20%".
+func (s *share) UnmarshalText(b []byte) error {
+	number, percent := strings.CutSuffix(strings.TrimSpace(string(b)), "%")
+	v, err := strconv.ParseFloat(number, 64)
+	if err != nil || !percent || !(v >= 0 && v <= 100) {
+		return errors.New("must be a share from 0% to 100%, like 20%")
+	}
+	*s = share(v / 100)
 	return nil
 }
 

@@ -91,6 +91,8 @@ type Remediator struct {
 	// Backends are the keys of a switch of which exactly one is given, each
 	// with new settings; nil where the kind needs no switch.
 	Backends map[string]func() Settings
+	// Items says that its steps may take a bounded list of ids (Step.Items).
+	Items bool
 	// Owner are the keys of an owner's block that say how the owner is
 	// reached, each with new settings; nil where the kind reaches nobody.
 	Owner map[string]func() Settings

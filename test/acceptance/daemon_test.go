@@ -91,8 +91,8 @@ func newBox(t *testing.T) *box {
 	b.write("owners.yaml", fmt.Sprintf(`
 default_owner: devops
 owners:
-  devops: {primary: "@sre-lead", pagerduty: {primary_key_file: secrets/devops, url: %q}}
-  backend: {primary: "@be-lead", pagerduty: {primary_key_file: secrets/backend, url: %q}}
+  devops: {primary: "@sre-lead", escalation: pagerduty, pagerduty: {primary_key_file: secrets/devops, url: %q}}
+  backend: {primary: "@be-lead", escalation: pagerduty, pagerduty: {primary_key_file: secrets/backend, url: %q}}
 `, b.pagerURL, b.pagerURL))
 	t.Cleanup(func() {
 		b.kill()

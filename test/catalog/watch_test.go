@@ -38,7 +38,7 @@ func configure(t *testing.T, source string, detectors ...string) *config.Config 
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "handbook.yaml")
 	text := `default_owner: devops
-owners: {devops: {primary: "@sre-lead", pagerduty: {primary_key_env: KEY}}}
+owners: {devops: {primary: "@sre-lead", escalation: pagerduty, pagerduty: {primary_key_env: KEY}}}
 sources: {` + source + `}
 detectors:
 `
