@@ -127,7 +127,7 @@ func (s *Source) Decode(_ http.Header, body []byte, at time.Time) (signalbox.Bat
 	b := signalbox.Batch{Source: s.name, At: at}
 	var m message
 	if err := json.Unmarshal(body, &m); err != nil || m.Event.Type == "" {
-		s.warn("a signed webhook is not one of version 3, and is passed over", "")
+		s.passOver("it is signed, and not of version 3", "")
 		return b, nil
 	}
 	e := m.Event
@@ -140,7 +140,7 @@ func (s *Source) Decode(_ http.Header, body []byte, at time.Time) (signalbox.Bat
 	}
 	said, err := time.Parse(time.RFC3339, e.At)
 	if err != nil || at.Sub(said) > maxAge || said.Sub(at) > maxAhead {
-		s.warn("a webhook is too old, or of the future, and is passed over", e.Data.Key)
+		s.passOver("it is too old, or of the future", e.Data.Key)
 		return b, nil
 	}
 	who := httpclient.Plain(e.Agent.Summary, maxName)
@@ -151,8 +151,8 @@ func (s *Source) Decode(_ http.Header, body []byte, at time.Time) (signalbox.Bat
 	return b, nil
 }
 
-func (s *Source) warn(text, key string) {
+func (s *Source) passOver(why, key string) {
 	if s.log != nil {
-		s.log.Warn(text, "source", s.name, "page", httpclient.Plain(key, maxName))
+		s.log.Warn("webhook of PagerDuty is passed over", "why", why, "source", s.name, "page", httpclient.Plain(key, maxName))
 	}
 }

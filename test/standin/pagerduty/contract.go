@@ -26,7 +26,7 @@ func readContract(path, server string) (*contract, error) {
 	if err != nil {
 		return nil, err
 	}
-	mendDetails(doc)
+	mend(doc)
 	doc.Servers = openapi3.Servers{{URL: server}}
 	router, err := legacy.NewRouter(doc, openapi3.DisableExamplesValidation())
 	if err != nil {
@@ -35,15 +35,23 @@ func readContract(path, server string) (*contract, error) {
 	return &contract{router: router}, nil
 }
 
-// mendDetails lets the details of an incident's body be text: PagerDuty's
-// description says that they are an object, and in each of its examples, as in
-// its own clients, they are a string.
-func mendDetails(doc *openapi3.T) {
-	if doc.Components == nil || doc.Components.Schemas["IncidentBody"] == nil {
+// mend takes back where PagerDuty's description contradicts itself: it says
+// that the details of an incident's body are an object, and has text in each of
+// its examples, as its own clients do; and it has two names for the log entry
+// of an acknowledgement, of which both are asked for.
+func mend(doc *openapi3.T) {
+	if doc.Components == nil {
 		return
 	}
-	if details := doc.Components.Schemas["IncidentBody"].Value.Properties["details"]; details != nil {
-		details.Value.Type = &openapi3.Types{openapi3.TypeString, openapi3.TypeObject}
+	if body := doc.Components.Schemas["IncidentBody"]; body != nil && body.Value.Properties["details"] != nil {
+		body.Value.Properties["details"].Value.Type = nil
+	}
+	if entry := doc.Components.Schemas["AcknowledgeLogEntry"]; entry != nil {
+		for _, part := range entry.Value.AllOf {
+			if kind := part.Value.Properties["type"]; part.Ref == "" && kind != nil {
+				kind.Value.Enum = []any{"acknowledge_log_entry"}
+			}
+		}
 	}
 }
 
@@ -82,6 +90,10 @@ func (c *contract) input(r *http.Request, body []byte) (*openapi3filter.RequestV
 	}
 	return &openapi3filter.RequestValidationInput{
 		Request: again, PathParams: params, Route: route,
-		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc},
+		Options: &openapi3filter.Options{
+			AuthenticationFunc: openapi3filter.NoopAuthenticationFunc,
+			// The id of a reference is described as read-only, and as required.
+			ExcludeReadOnlyValidations: true,
+		},
 	}, nil
 }

@@ -80,6 +80,7 @@ func (s *Server) opened(in Incident, by Agent) *Incident {
 	}
 	svc, _ := s.known(in.Service)
 	in.EscalationPolicy = cmp.Or(in.EscalationPolicy, svc.EscalationPolicy, "PEDEFAULT")
+	in.Urgency = cmp.Or(in.Urgency, "high")
 	in.ID, in.Status, in.At = fmt.Sprintf("Q%012d", len(s.incidents)+1), "triggered", s.o.Now()
 	s.incidents = append(s.incidents, &in)
 	s.log(&in, "trigger", by)
