@@ -279,6 +279,7 @@ type Action struct {
 	Approval  ApprovalID `json:"approval,omitempty"` // the one that it used up
 	ClaimedAt time.Time  `json:"claimed_at"`
 	EndedAt   time.Time  `json:"ended_at,omitzero"`  // Done or failed
+	JudgedAt  time.Time  `json:"judged_at,omitzero"` // when Outcome was known
 	VerifyBy  time.Time  `json:"verify_by,omitzero"` // by when new samples must show that it helped
 
 	// Token is the create revision of this record, known once it is stored.

@@ -16,7 +16,7 @@ const (
 	Escalate Verdict = "escalate" // page the owner
 	Resolve  Verdict = "resolve"  // the incident has reached its end
 	Ask      Verdict = "ask"      // ask a person to approve the step
-	Advance  Verdict = "advance"  // write down that a step is over without an action
+	Advance  Verdict = "advance"  // write down that a step is over without an action, or that a runbook begins
 )
 
 // Reason is one guard's answer, with its figures.
@@ -47,7 +47,7 @@ type Decision struct {
 	End      End         `json:"end,omitempty"`      // Resolve
 	GaveUp   string      `json:"gave_up,omitempty"`  // Escalate: automation stops on this incident
 	Page     *PageNote   `json:"page,omitempty"`     // Escalate; Hold too, where a person must know of it
-	Mark     *Mark       `json:"mark,omitempty"`     // Advance
+	Mark     *Mark       `json:"mark,omitempty"`     // Advance; nil: the runbook begins
 	Approval *Approval   `json:"approval,omitempty"` // Ask: the request
 	Uses     ApprovalID  `json:"uses,omitempty"`     // Act: the approval that it uses up
 	Spends   []string    `json:"spends,omitempty"`   // Act: scopes of the budgets in which it counts

@@ -25,10 +25,24 @@ func guardItems(l *look, m *move) answer {
 		times = append(times[:len(times):len(times)], l.now) // as if all but the last were spent
 	}
 	a := l.window(scope, pace.N, pace.Per, times)
-	if a.effect != passes {
+	switch {
+	case a.effect == passes:
+	case l.batches(m) > 0: // its pace alone is what the next ids wait for
+		return answer{waits, fmt.Sprintf("%s; %s", detail, a.detail), a.lifts}
+	default:
 		return answer{blocks, fmt.Sprintf("%s; %s", detail, a.detail), a.lifts}
 	}
 	return answer{effect: passes, detail: detail + "; " + a.detail}
+}
+
+// batches counts those of a step that were taken already for this incident.
+func (l *look) batches(m *move) (n int) {
+	for _, a := range l.actions {
+		if a.Undoes == "" && a.Index == m.index && a.Stage == signalbox.Done {
+			n++
+		}
+	}
+	return n
 }
 
 // ItemsPrefix begins the scope in which a step's ids are spent, one by one.

@@ -136,6 +136,9 @@ func (l *look) goOn(plan *signalbox.Plan, r *rule) signalbox.Decision {
 		return l.giveUp(l.record(plan, c.why), "")
 	}
 	i, s := c.next, &plan.Steps[c.next]
+	if l.inc.Plan == nil && s.Within > 0 {
+		return l.putInForce(plan, i)
+	}
 	if end, bounded := l.deadline(plan, i); bounded && !l.now.Before(end) {
 		return l.advance(plan, i, signalbox.StepFailed, fmt.Sprintf("it was not done within %s", span(s.Within)))
 	} else if bounded {
@@ -170,7 +173,16 @@ func (l *look) attempts(m *move) (n int) {
 	return n
 }
 
-// deadline is when a step must be done: Within after what came before it ended.
+// putInForce begins a runbook before its first step is taken: that step's time
+// runs from now on, and not from when the incident was opened.
+func (l *look) putInForce(plan *signalbox.Plan, i int) signalbox.Decision {
+	l.note("step", true, "the runbook of %s begins; step %d, %s, is to be done within %s", plan.Policy, i+1, throw(&plan.Steps[i]), span(plan.Steps[i].Within))
+	return signalbox.Decision{Verdict: signalbox.Advance, Plan: plan, Next: i, Step: &plan.Steps[i]}
+}
+
+// deadline is when a step must be done: Within after it became the next one.
+// That is when what came before it had ended, was judged and was taken back, or
+// when the incident broke anew. The steps of one lane become the next together.
 func (l *look) deadline(plan *signalbox.Plan, i int) (time.Time, bool) {
 	within := plan.Steps[i].Within
 	if within == 0 {
@@ -180,16 +192,28 @@ func (l *look) deadline(plan *signalbox.Plan, i int) (time.Time, bool) {
 	if begin.IsZero() {
 		begin = l.inc.OpenedAt
 	}
+	lane := plan.Steps[i].Lane
+	before := func(j int) bool { return j != i && (lane == 0 || j >= len(plan.Steps) || plan.Steps[j].Lane != lane) }
+	later := func(at time.Time) {
+		if at.After(begin) {
+			begin = at
+		}
+	}
 	for _, a := range l.actions {
-		if a.Undoes == "" && a.Index != i && a.EndedAt.After(begin) {
-			begin = a.EndedAt
+		switch {
+		case a.Undoes != "":
+			later(a.EndedAt)
+		case before(a.Index):
+			later(a.EndedAt)
+			later(a.JudgedAt)
 		}
 	}
 	for _, m := range l.inc.Marks {
-		if m.Index != i && m.At.After(begin) {
-			begin = m.At
+		if before(m.Index) {
+			later(m.At)
 		}
 	}
+	later(l.inc.Reading.OnsetAt)
 	return begin.Add(within), true
 }
 

@@ -52,16 +52,19 @@ func (b *box) play(ends map[string]string) (taken []string, last signalbox.Decis
 		case signalbox.Act, signalbox.Undo:
 			taken = append(taken, b.start(d, ends))
 		case signalbox.Advance:
+			if b.inc().Plan = d.Plan; b.inc().PlanAt.IsZero() {
+				b.inc().PlanAt = b.w.Now
+			}
+			if d.Mark == nil {
+				continue // it began
+			}
 			m := *d.Mark
 			m.At = b.w.Now
 			b.inc().Marks = append(b.inc().Marks, m)
-			b.inc().Plan = d.Plan
-			if b.inc().PlanAt.IsZero() {
-				b.inc().PlanAt = b.w.Now
-			}
 			taken = append(taken, fmt.Sprintf("%d:%s", m.Index, m.State))
 		case signalbox.Settle:
-			b.w.State.Actions[d.Takes].Outcome = d.Outcome
+			a := b.w.State.Actions[d.Takes]
+			a.Outcome, a.JudgedAt = d.Outcome, b.w.Now
 			taken = append(taken, string(d.Outcome))
 		case signalbox.Hold, signalbox.Verify:
 			if d.Until.IsZero() || d.Until.Sub(b.w.Now) > time.Hour {

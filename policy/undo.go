@@ -48,7 +48,10 @@ func isBack(m *move) bool {
 // back by itself: what was thrown before it may be needed by it.
 func (l *look) takeBackChain(last *signalbox.Action) (d signalbox.Decision, decided bool) {
 	for _, a := range slices.Backward(l.actions) {
-		if a.Undoes != "" || a != last && a.Outcome != "" || !l.stands(a) {
+		if a != last && a.Outcome != "" {
+			break // of what was judged before
+		}
+		if a.Undoes != "" || !l.stands(a) {
 			continue
 		}
 		if d, decided = l.takeBackIneffective(a); decided || undoMode(a) != signalbox.UndoAuto {

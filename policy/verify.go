@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
@@ -14,6 +15,7 @@ const notHelped = signalbox.NotRecovered
 // whole window lies after the effect count, and a remediator's own word never
 // does.
 func (l *look) verify(a *signalbox.Action) signalbox.Decision {
+	a = l.together(a)
 	by := l.verifyBy(a)
 	seen := l.evidence(a)
 	settle := signalbox.Decision{Verdict: signalbox.Settle, Takes: a.ID}
@@ -38,6 +40,28 @@ func (l *look) verify(a *signalbox.Action) signalbox.Decision {
 	}
 	l.note("verify", false, "%s; it was awaited until %s", seen.detail, clock(by))
 	return settle
+}
+
+// together returns the last action of a chain or lane as it is judged: for all
+// that was thrown since the last verdict, whose effect is there once the last to
+// end has ended. In a lane that need not be the one that was begun last.
+func (l *look) together(last *signalbox.Action) *signalbox.Action {
+	all := *last
+	for _, a := range slices.Backward(l.actions) {
+		if a.ID != last.ID && a.Outcome != "" {
+			break
+		}
+		if a.Undoes != "" || a.Stage != signalbox.Done || isPage(&a.Step) {
+			continue
+		}
+		if a.EndedAt.After(all.EndedAt) {
+			all.EndedAt = a.EndedAt
+		}
+		if by := l.verifyBy(a); by.After(all.VerifyBy) {
+			all.VerifyBy = by
+		}
+	}
+	return &all
 }
 
 func (l *look) verifyBy(a *signalbox.Action) time.Time {
@@ -116,6 +140,7 @@ func (l *look) counted(r *signalbox.Reading, a *signalbox.Action) (signalbox.Con
 // last action helped, is only waited for. It is not when its witness turned ill
 // again, or when it was well and broke anew.
 func (l *look) holdsRecovered(a *signalbox.Action) (signalbox.Decision, bool) {
+	a = l.together(a)
 	if l.inc.Reading.OnsetAt.After(a.EndedAt) {
 		l.note("relapse", false, "it broke again at %s, after %s had helped", clock(l.inc.Reading.OnsetAt), throw(&a.Step))
 		return signalbox.Decision{}, false

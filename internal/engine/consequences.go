@@ -14,8 +14,10 @@ import (
 // policies would have done.
 func (l *loop) consequences(w *write, inc *signalbox.Incident, d *signalbox.Decision) {
 	now := l.now()
-	if d.Mark != nil {
+	if d.Verdict == signalbox.Advance {
 		l.begun(inc, d.Plan, now)
+	}
+	if d.Mark != nil {
 		m := *d.Mark
 		m.At = now
 		inc.Marks = append(slices.Clone(inc.Marks), m)

@@ -16,7 +16,8 @@ func (l *loop) settle(d *signalbox.Decision, now time.Time) {
 		return
 	}
 	w := &write{}
-	l.action(w, a.ID).Outcome = d.Outcome
+	judged := l.action(w, a.ID)
+	judged.Outcome, judged.JudgedAt = d.Outcome, now
 	inc := l.incident(w, d.Incident)
 	inc.Outcome, inc.Decided = d.Outcome, ""
 	for _, t := range a.Forecast.Targets {
