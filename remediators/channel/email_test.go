@@ -266,7 +266,7 @@ func TestEmailDeadline(t *testing.T) {
 	defer cancel()
 	r := newRig(t)
 	err = r.Page(ctx, r.spec(t, letterTo(l.Addr().String(), "a@x.example")), "k", "trigger", body())
-	if sortOf(err) != "retry" || ctx.Err() == nil {
+	if sortOf(err) != "retry" || ctx.Err() == nil || strings.Contains(err.Error(), "i/o timeout") { // that is the library's own, much later
 		t.Errorf("got %v", err)
 	}
 }

@@ -2,6 +2,7 @@ package page
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -148,6 +149,60 @@ func TestIncidentOfAnotherServiceIsNotOurs(t *testing.T) {
 	if err := p.Page(t.Context(), spec, "k", "resolve", body()); err != nil || p.Incidents()[0].Status != "triggered" {
 		t.Errorf("got %v, %+v", err, p.Incidents()[0])
 	}
+}
+
+// A server that does not know the filter by key lists other incidents: they are
+// neither acknowledged nor ours.
+func TestIncidentOfAnotherKeyIsNotOurs(t *testing.T) {
+	p := newAPIPager(t, byPolicy())
+	other := `{"incidents":[{"id":"Q1","incident_key":"other","status":"acknowledged","service":{"id":"PWIXJZS","type":"service_reference"},` +
+		`"acknowledgements":[{"at":"2026-03-01T10:00:00Z","acknowledger":{"id":"P1","type":"user_reference","summary":"Ann"}}]}]}`
+	p.Fail(pagerduty.Fault{Status: 200, Body: other}, pagerduty.Fault{Status: 200, Body: other})
+	if acks, err := p.Acks(t.Context(), p.spec, []string{"k"}); err != nil || len(acks) != 0 {
+		t.Errorf("got %+v, %v", acks, err)
+	}
+	p.page(t, "k", "trigger")
+	if len(p.Incidents()) != 1 {
+		t.Error("it was not paged: another incident was taken for it")
+	}
+	for _, body := range []string{`{}`, `{"incidents":null}`, `[]`, `<html>`} {
+		p.Fail(pagerduty.Fault{Status: 200, Body: body})
+		if err := p.Page(t.Context(), p.spec, "k2", "trigger", signalbox.PageBody{}); sortOf(err) != "retry" {
+			t.Errorf("%s: got %v", body, err)
+		}
+	}
+}
+
+// The gate is asked last before what changes something, and not for a look.
+func TestGateOfAnIncident(t *testing.T) {
+	p := newAPIPager(t, byPolicy())
+	a, closed, asked := p.action(), errors.New("the lease is lost"), 0
+	a.Gate = func() error { asked++; return closed }
+	_, err := p.Start(t.Context(), a)
+	if sortOf(err) != "failure" || !errors.Is(err, closed) || asked != 1 || len(p.Incidents()) != 0 {
+		t.Errorf("got %v, asked %d times, %d incidents", err, asked, len(p.Incidents()))
+	}
+	closed = nil
+	if _, err := p.Start(t.Context(), a); err != nil || asked != 2 || len(p.Incidents()) != 1 {
+		t.Errorf("got %v, asked %d times", err, asked)
+	}
+	if f, err := p.Preview(t.Context(), a.Step); err != nil || f.Refused != "" {
+		t.Errorf("got %+v, %v", f, err)
+	}
+}
+
+func TestRateOfTheAPI(t *testing.T) {
+	p := newAPIPager(t, byPolicy())
+	keys := make([]string, burst)
+	if _, err := p.Acks(t.Context(), p.spec, keys); err != nil {
+		t.Fatal(err)
+	}
+	err := p.Page(t.Context(), p.spec, "k", "trigger", body())
+	if ra, ok := errors.AsType[*signalbox.RetryAfter](err); !ok || ra.After > time.Second || p.Requests() != burst {
+		t.Errorf("got %v after %d requests", err, p.Requests())
+	}
+	p.clock = p.clock.Add(time.Second)
+	p.page(t, "k", "trigger")
 }
 
 func TestAnswersOfTheAPI(t *testing.T) {
