@@ -171,7 +171,7 @@ func (d *daemon) bind(rt *runtime) ([]*listener, error) {
 		{name: "control", address: o.Listen, config: o.WebConfig, handler: d.control()},
 		{name: "webhooks", address: o.ListenWebhooks, config: o.WebhookConfig, handler: d.webhooks()},
 	}
-	if err := mayListen("control", o.Listen, o.WebConfig, false); err != nil {
+	if err := mayControlFrom(o.Listen, o.WebConfig, rt.people.Count()); err != nil {
 		return nil, err
 	}
 	if err := d.mayReceive(rt); err != nil {

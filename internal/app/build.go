@@ -11,6 +11,7 @@ import (
 	"github.com/signalbox/signalbox/internal/config"
 	"github.com/signalbox/signalbox/internal/engine"
 	"github.com/signalbox/signalbox/internal/kind"
+	"github.com/signalbox/signalbox/internal/people"
 	"github.com/signalbox/signalbox/internal/poll"
 	"github.com/signalbox/signalbox/policy"
 	"github.com/signalbox/signalbox/remediators"
@@ -21,6 +22,7 @@ import (
 type runtime struct {
 	config    *config.Config
 	set       *engine.Set
+	people    *people.People // who may ask, and for what
 	polled    []poll.Detector
 	watched   map[string]signalbox.Watcher // sources that some detector asks, by name
 	receivers map[string]*receiver         // by path
@@ -85,10 +87,14 @@ func (d *daemon) build() (*runtime, error) {
 	if err != nil {
 		return nil, err
 	}
+	known, err := people.New(cfg.People, cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
 	b := &builder{
 		d: d, cfg: cfg, env: kind.Env{Log: d.log, Now: d.options.Now, Agent: "signalbox", ConfigDir: cfg.Dir},
 		opened: map[string]any{}, selectors: map[string][]alerts.Selector{}, kept: d.keptRules(),
-		rt: &runtime{config: cfg, receivers: map[string]*receiver{}, watched: map[string]signalbox.Watcher{}, set: &engine.Set{
+		rt: &runtime{config: cfg, people: known, receivers: map[string]*receiver{}, watched: map[string]signalbox.Watcher{}, set: &engine.Set{
 			Hash: cfg.Hash, Handbook: book, Policies: map[string]string{}, Detectors: map[string]engine.Detector{},
 			Owners: map[string]signalbox.Step{}, Primary: map[string]string{}, DefaultOwner: cfg.DefaultOwner,
 			Remediators: map[string]signalbox.Remediator{}, Pagers: map[string]kind.Pager{}, Ladders: map[string]engine.Ladder{}, Ask: d.askNow,

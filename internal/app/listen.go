@@ -73,29 +73,61 @@ func loopback(address string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// authenticates reports whether a web configuration asks who is there: by
-// users, or by client certificates that are verified.
-func authenticates(file string) (bool, error) {
+// webConfig is what matters here of a web configuration.
+type webConfig struct {
+	TLS struct {
+		ClientAuth string `yaml:"client_auth_type"`
+		Cert       any    `yaml:"cert"`
+		CertFile   string `yaml:"cert_file"`
+	} `yaml:"tls_server_config"`
+	Users map[string]string `yaml:"basic_auth_users"`
+}
+
+// readWebConfig reads a web configuration; no file is one that asks nothing.
+func readWebConfig(file string) (c webConfig, err error) {
 	if file == "" {
-		return false, nil
+		return c, nil
 	}
 	if err := web.Validate(file); err != nil {
-		return false, fmt.Errorf("%s: %w", file, err)
+		return c, fmt.Errorf("%s: %w", file, err)
 	}
 	b, err := os.ReadFile(file)
 	if err != nil {
-		return false, err
-	}
-	var c struct {
-		TLS struct {
-			ClientAuth string `yaml:"client_auth_type"`
-		} `yaml:"tls_server_config"`
-		Users map[string]string `yaml:"basic_auth_users"`
+		return c, err
 	}
 	if err := yaml.Unmarshal(b, &c); err != nil {
-		return false, fmt.Errorf("%s: can't be read as a web configuration", file)
+		return c, fmt.Errorf("%s: can't be read as a web configuration", file)
 	}
-	return len(c.Users) > 0 || c.TLS.ClientAuth == "RequireAndVerifyClientCert", nil
+	return c, nil
+}
+
+// authenticates reports whether a web configuration asks who is there: by
+// users, or by client certificates that are verified.
+func authenticates(file string) (bool, error) {
+	c, err := readWebConfig(file)
+	return len(c.Users) > 0 || c.TLS.ClientAuth == "RequireAndVerifyClientCert", err
+}
+
+// checksPasswords reports whether the server compares the passwords of users.
+// It is asked at each such request, as the server reads its file at each.
+func checksPasswords(file string) bool {
+	c, err := readWebConfig(file)
+	return err == nil && len(c.Users) > 0
+}
+
+// mayControlFrom refuses to take the credentials of people in the clear.
+func mayControlFrom(address, config string, persons int) error {
+	if persons == 0 || loopback(address) {
+		return mayListen("control", address, config, false)
+	}
+	c, err := readWebConfig(config)
+	if err != nil {
+		return err
+	}
+	if c.TLS.CertFile == "" && c.TLS.Cert == nil {
+		return fmt.Errorf("control: without TLS it listens on loopback only, since people send their tokens to it, got %s: give a web configuration with tls_server_config", address)
+	}
+	return nil
 }
 
 // mayListen refuses to be reachable from elsewhere without asking who is

@@ -1,10 +1,15 @@
 package app
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/signalbox/signalbox/internal/people"
+)
 
 // metrics are the daemon's own, beside those of its rooms.
 type metrics struct {
 	webhooks        *prometheus.CounterVec
+	refusals        *prometheus.CounterVec
 	reloadGood      prometheus.Gauge
 	reloadAt        prometheus.Gauge
 	heartbeatErrors prometheus.Counter
@@ -24,13 +29,17 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		heartbeatErrors: prometheus.NewCounter(prometheus.CounterOpts{Name: "signalbox_heartbeat_errors_total", Help: "Outbound heartbeats that failed."}),
 		heartbeatLast:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "signalbox_heartbeat_last_success_timestamp_seconds", Help: "Time of the last outbound heartbeat that was accepted."}),
 	}
+	m.refusals = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "signalbox_requests_refused_total", Help: "Requests for control that were refused, by the right that was missing; nobody: of no person who is configured."}, []string{"right"})
+	for _, right := range append(people.Verbs(), "nobody") {
+		m.refusals.WithLabelValues(string(right))
+	}
 	m.clusterRules = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "signalbox_cluster_rules", Help: "Alerting rules in force that come from PrometheusRule resources, by the cluster's source."}, []string{"source"})
 	m.ruleResources = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "signalbox_cluster_rule_resources", Help: "PrometheusRule resources, by the cluster's source; refused are those whose last version could not be put in force."}, []string{"source", "state"})
 	for _, r := range webhookResults {
 		m.webhooks.WithLabelValues(r)
 	}
 	m.reloadGood.Set(1)
-	reg.MustRegister(m.webhooks, m.reloadGood, m.reloadAt, m.heartbeatErrors, m.heartbeatLast, m.clusterRules, m.ruleResources)
+	reg.MustRegister(m.webhooks, m.refusals, m.reloadGood, m.reloadAt, m.heartbeatErrors, m.heartbeatLast, m.clusterRules, m.ruleResources)
 	return m
 }
 

@@ -15,6 +15,9 @@ func (d *daemon) reload(ctx context.Context, who string) error {
 	if err == nil {
 		err = d.mayReceive(rt)
 	}
+	if err == nil {
+		err = mayControlFrom(d.options.Listen, d.options.WebConfig, rt.people.Count())
+	}
 	if err != nil {
 		d.metrics.reloadGood.Set(0)
 		d.log.Error("reload", "who", who, "error", err)

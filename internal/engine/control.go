@@ -14,23 +14,40 @@ import (
 // Control puts a person's control on record, and in force with it. It returns
 // ErrNoTerm when there is no store to record it in: the kill file works then.
 func (e *Engine) Control(ctx context.Context, c signalbox.Control) error {
-	var result error
-	if err := e.call(ctx, func(l *loop) { result = l.control(c) }); err != nil {
-		return err
-	}
-	return result
+	_, err := e.ControlBy(ctx, c, nil)
+	return err
 }
 
-func (l *loop) control(c signalbox.Control) error {
+// ControlBy is Control for one who is asked whether they may. may is told the
+// scopes that the control is in at once (an incident's are also its policy's
+// and its owner's), and whether the kill switch is thrown; its error refuses
+// the control, in the same moment in which it would be set. It must not block.
+// The control is returned as it was set, its scope whole.
+func (e *Engine) ControlBy(ctx context.Context, c signalbox.Control, may func(c signalbox.Control, scopes []string, killed bool) error) (signalbox.Control, error) {
+	var result error
+	if err := e.call(ctx, func(l *loop) { result = l.control(&c, may) }); err != nil {
+		return c, err
+	}
+	return c, result
+}
+
+func (l *loop) control(given *signalbox.Control, may func(signalbox.Control, []string, bool) error) error {
 	if l.auth == nil {
 		return ErrNoTerm
 	}
+	c := *given
 	c.At = l.now()
 	next := l.state.Controls
 	next.Pauses, next.Words, next.Taken = slices.Clone(next.Pauses), slices.Clone(next.Words), slices.Clone(next.Taken)
 	if err := l.wholeScope(&c); err != nil {
 		return err
 	}
+	if may != nil {
+		if err := may(c, l.scopesOf(c.Scope), next.Killed != nil); err != nil {
+			return err
+		}
+	}
+	*given = c
 	w := &write{}
 	if err := l.apply(w, &next, c); err != nil {
 		return err

@@ -62,6 +62,29 @@ func (l *loop) wholeScope(c *signalbox.Control) error {
 	return nil
 }
 
+// scopesOf are the scopes that a control of one scope is in at once.
+func (l *loop) scopesOf(scope string) []string {
+	id, ok := strings.CutPrefix(scope, "incident/")
+	if !ok {
+		return []string{scope}
+	}
+	return append([]string{scope}, scopesOfIncident(l.state.Incidents[signalbox.IncidentID(id)])...)
+}
+
+// scopesOfIncident are those of its owner, and of the policy that acts on it.
+func scopesOfIncident(inc *signalbox.Incident) (scopes []string) {
+	if inc == nil {
+		return nil
+	}
+	if inc.Owner != "" {
+		scopes = append(scopes, "owner/"+inc.Owner)
+	}
+	if inc.Plan != nil {
+		scopes = append(scopes, "policy/"+inc.Plan.Policy)
+	}
+	return scopes
+}
+
 // release gives back to automation what a person took, a target that it had
 // stopped on or found another's hand on, and the incidents that gave up on it.
 func (l *loop) release(w *write, next *signalbox.Controls, c signalbox.Control) error {

@@ -3,13 +3,10 @@ package engine
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
-	"github.com/signalbox/signalbox/internal/journal"
 )
 
 // Status is what the engine is about, for people and for scripts.
@@ -71,71 +68,4 @@ func (l *loop) status() Status {
 		}
 	}
 	return st
-}
-
-// Explanation is all that is known of one incident.
-type Explanation struct {
-	Incident signalbox.Incident  `json:"incident"`
-	Decision *signalbox.Decision `json:"decision,omitempty"` // the newest; nil once it is closed
-	Actions  []signalbox.Action  `json:"actions,omitempty"`
-	Entries  []journal.Entry     `json:"entries"` // its journal, oldest first
-}
-
-// ErrNoIncident says that an id names no incident, or more than one.
-var ErrNoIncident = errors.New("no such incident")
-
-// Explain tells an incident from its journal. The id may be shortened as long
-// as it is the only one.
-func (e *Engine) Explain(ctx context.Context, id string) (Explanation, error) {
-	var x Explanation
-	var found error
-	err := e.call(ctx, func(l *loop) { x, found = l.explain(id) })
-	if err != nil {
-		return x, err
-	}
-	if found != nil {
-		return x, found
-	}
-	for entry, err := range e.o.Journal.Incident(ctx, x.Incident.ID) {
-		if err != nil {
-			return x, fmt.Errorf("read the journal: %w", err)
-		}
-		x.Entries = append(x.Entries, entry)
-	}
-	return x, nil
-}
-
-func (l *loop) explain(id string) (Explanation, error) {
-	if l.auth == nil {
-		return Explanation{}, ErrNoTerm
-	}
-	match, err := l.find(id)
-	if err != nil {
-		return Explanation{}, err
-	}
-	x := Explanation{Incident: *match, Decision: l.last[match.ID]}
-	for _, a := range match.Actions {
-		if act := l.state.Actions[a]; act != nil {
-			x.Actions = append(x.Actions, *act)
-		}
-	}
-	return x, nil
-}
-
-// find returns the incident whose id begins so, if it is the only one.
-func (l *loop) find(id string) (*signalbox.Incident, error) {
-	var match *signalbox.Incident
-	for k, inc := range l.state.Incidents {
-		if len(id) < 4 || len(k) < len(id) || string(k[:len(id)]) != id {
-			continue
-		}
-		if match != nil {
-			return nil, fmt.Errorf("%w: %q is not the only one that begins so", ErrNoIncident, id)
-		}
-		match = inc
-	}
-	if match == nil {
-		return nil, fmt.Errorf("%w: %q is not in the store (give at least 4 characters of its id; older ones are in the archive)", ErrNoIncident, id)
-	}
-	return match, nil
 }

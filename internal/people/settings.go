@@ -32,6 +32,9 @@ const (
 
 var verbs = []Verb{View, Control, Kill, Approve, Reload}
 
+// Verbs are all of them.
+func Verbs() []Verb { return slices.Clone(verbs) }
+
 // Right is what a person may do, and on what.
 type Right struct {
 	// What may be done: view, control, kill, approve, reload.
