@@ -5,7 +5,8 @@
 //	             -> Decode: Batch.Words, an Acknowledge with Scope "page/KEY"
 //
 // Who acknowledges or resolves an incident in PagerDuty has seen its page:
-// both stop its escalation. What a service does (an event of our own is told
+// both stop its escalation. An acknowledgement that is taken back, or whose time
+// ran out, is an Unacknowledge, and it begins anew. What a service does besides (an event of our own is told
 // as its service's) and every other event is accepted and says nothing.
 //
 // PagerDuty sends a webhook again for 48 hours after a 5xx, a 429 or no answer

@@ -104,21 +104,44 @@ type message struct {
 	Event struct {
 		Type  string `json:"event_type"`
 		At    string `json:"occurred_at"`
-		Agent *struct {
-			ID      string `json:"id"`
-			Type    string `json:"type"`
-			Summary string `json:"summary"`
-		} `json:"agent"`
-		Data struct {
+		Agent *agent `json:"agent"`
+		Data  struct {
 			Key string `json:"incident_key"`
 		} `json:"data"`
 	} `json:"event"`
 }
 
-// words are the events that say that a person has seen a page.
-var words = map[string]string{
-	"incident.acknowledged": "acknowledged in PagerDuty",
-	"incident.resolved":     "resolved in PagerDuty",
+// agent is who did it; nil: PagerDuty itself.
+type agent struct {
+	ID      string `json:"id"`
+	Type    string `json:"type"`
+	Summary string `json:"summary"`
+}
+
+func (a *agent) person() bool {
+	return a != nil && (a.Type == "user_reference" || a.Type == "user")
+}
+
+func (a *agent) who() string {
+	switch {
+	case !a.person():
+		return "PagerDuty"
+	case httpclient.Plain(a.Summary, maxName) != "":
+		return httpclient.Plain(a.Summary, maxName)
+	}
+	return "PagerDuty user " + httpclient.Plain(a.ID, maxName)
+}
+
+// words are the events that say that a person has seen a page, or that nobody
+// has it any more.
+var words = map[string]struct {
+	kind   signalbox.ControlKind
+	reason string
+	person bool // only a person's counts
+}{
+	"incident.acknowledged":   {signalbox.Acknowledge, "acknowledged in PagerDuty", true},
+	"incident.resolved":       {signalbox.Acknowledge, "resolved in PagerDuty", true},
+	"incident.unacknowledged": {signalbox.Unacknowledge, "no longer acknowledged in PagerDuty", false}, // by a person, or when its time ran out
 }
 
 // Decode reads a webhook. It never fails: what is signed and can't be read is
@@ -131,11 +154,11 @@ func (s *Source) Decode(_ http.Header, body []byte, at time.Time) (signalbox.Bat
 		return b, nil
 	}
 	e := m.Event
-	reason, ours := words[e.Type]
+	word, ours := words[e.Type]
 	if !ours || !strings.HasPrefix(e.Data.Key, keyBegins) || len(e.Data.Key) > maxName {
 		return b, nil
 	}
-	if e.Agent == nil || e.Agent.Type != "user_reference" && e.Agent.Type != "user" {
+	if word.person && !e.Agent.person() {
 		return b, nil // a service: an event of ours, or a timeout
 	}
 	said, err := time.Parse(time.RFC3339, e.At)
@@ -143,11 +166,7 @@ func (s *Source) Decode(_ http.Header, body []byte, at time.Time) (signalbox.Bat
 		s.passOver("it is too old, or of the future", e.Data.Key)
 		return b, nil
 	}
-	who := httpclient.Plain(e.Agent.Summary, maxName)
-	if who == "" {
-		who = "PagerDuty user " + httpclient.Plain(e.Agent.ID, maxName)
-	}
-	b.Words = []signalbox.Control{{Kind: signalbox.Acknowledge, Scope: "page/" + e.Data.Key, Reason: reason, Who: who, At: said}}
+	b.Words = []signalbox.Control{{Kind: word.kind, Scope: "page/" + e.Data.Key, Reason: word.reason, Who: e.Agent.who(), At: said}}
 	return b, nil
 }
 

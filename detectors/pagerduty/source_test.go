@@ -156,7 +156,7 @@ func TestDecode(t *testing.T) {
 		}
 		if c.who == "" != (len(b.Words) == 0) {
 			t.Errorf("%s: got %+v", name, b.Words)
-		} else if c.who != "" && (b.Words[0].Who != c.who || b.Words[0].Reason != c.reason || b.Words[0].Scope != "page/signalbox-1") {
+		} else if c.who != "" && (b.Words[0].Who != c.who || b.Words[0].Reason != c.reason || b.Words[0].Scope != "page/signalbox-1" || (b.Words[0].Kind == signalbox.Unacknowledge) != strings.HasPrefix(c.reason, "no longer")) {
 			t.Errorf("%s: got %+v", name, b.Words)
 		}
 	}
@@ -204,7 +204,7 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("got %+v, %v", b, err)
 		}
 		for _, w := range b.Words {
-			if w.Kind != signalbox.Acknowledge || !strings.HasPrefix(w.Scope, "page/signalbox-") || w.Who == "" || w.At.IsZero() {
+			if w.Kind != signalbox.Acknowledge && w.Kind != signalbox.Unacknowledge || !strings.HasPrefix(w.Scope, "page/signalbox-") || w.Who == "" || w.At.IsZero() {
 				t.Fatalf("got %+v", w)
 			}
 		}
