@@ -2,12 +2,13 @@
 // people do to the incidents of our pages.
 //
 //	POST, signed -> Verify: one of our secrets signed the raw body
-//	             -> Decode: Batch.Words, an Acknowledge with Scope "page/KEY"
+//	             -> Decode: Batch.Words, each with Scope "page/KEY"
 //
 // Who acknowledges or resolves an incident in PagerDuty has seen its page:
 // both stop its escalation. An acknowledgement that is taken back, or whose time
-// ran out, is an Unacknowledge, and it begins anew. What a service does besides (an event of our own is told
-// as its service's) and every other event is accepted and says nothing.
+// ran out, is an Unacknowledge, and the page's time begins anew. What a service
+// does besides (an event of our own is told as its service's) and every other
+// event is accepted and says nothing.
 //
 // PagerDuty sends a webhook again for 48 hours after a 5xx, a 429 or no answer
 // within 5 seconds, drops it after another 4xx, and disables a subscription
