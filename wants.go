@@ -64,6 +64,13 @@ func (f *Facts) PutCalendar(name string, c *Calendar) Key {
 // Calendar returns what was read last of a calendar; nil: never anything.
 func (f *Facts) Calendar(name string) *Calendar { return f.calendars[name] }
 
+// DropCalendar forgets a calendar: it is no longer configured, or is another
+// one now. It returns the key that changed.
+func (f *Facts) DropCalendar(name string) Key {
+	delete(f.calendars, name)
+	return CalendarKey(name)
+}
+
 // Silence is one silence in force at an Alertmanager.
 type Silence struct {
 	ID       string
@@ -85,6 +92,7 @@ const SilencesKey Key = "fact/silences"
 
 // Silences are the silences read last.
 type Silences struct {
-	At   time.Time
+	At   time.Time // when they were read; zero: never
 	List []Silence
+	Err  string // why the newest reading failed; empty: it did not
 }

@@ -119,7 +119,8 @@ type daemon struct {
 	roundsAlive sync.WaitGroup
 	life        context.Context // of the rounds
 	teller      teller
-	restored    engine.Restored // what the store knew of detectors that may still come
+	calendars   map[string]*calendarReader // that are read, by name; guarded by roundsLock
+	restored    engine.Restored            // what the store knew of detectors that may still come
 
 	feeds      map[string]*ruleFeed // of clusters' rules, that run; guarded by swapping
 	feedsAlive sync.WaitGroup

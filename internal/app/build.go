@@ -27,9 +27,11 @@ type runtime struct {
 	watched   map[string]signalbox.Watcher // sources that some detector asks, by name
 	receivers map[string]*receiver         // by path
 	tells     tells                        // what of it is told to others
-	opened    map[string]any               // by source
-	feeds     []*ruleFeed                  // of the configuration's ClusterRules, in their order
-	fixed     *runtime                     // this, without the detectors of clusters' rules
+	calendars []calendarUse
+	silencer  silencer       // nil: no silences are read
+	opened    map[string]any // by source
+	feeds     []*ruleFeed    // of the configuration's ClusterRules, in their order
+	fixed     *runtime       // this, without the detectors of clusters' rules
 }
 
 // Kinds are the tables of this version, for the configuration.
@@ -107,7 +109,7 @@ func (d *daemon) build() (*runtime, error) {
 		b.rt.set.Owners[o.Name], b.rt.set.Primary[o.Name] = o.Page, o.Primary
 		b.rt.set.Ladders[o.Name] = engine.Ladder{BackupName: o.Backup, Backup: o.BackupPage, Second: o.Second}
 	}
-	for _, step := range []func() error{b.sources, b.detectors, b.sayUnproved, b.receivers, b.remediators, b.clusterFeeds, b.tells} {
+	for _, step := range []func() error{b.sources, b.detectors, b.sayUnproved, b.receivers, b.remediators, b.clusterFeeds, b.tells, b.calendars, b.silences} {
 		if err := step(); err != nil {
 			return nil, err
 		}

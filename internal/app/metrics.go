@@ -16,6 +16,8 @@ type metrics struct {
 	heartbeatLast   prometheus.Gauge
 	clusterRules    *prometheus.GaugeVec
 	ruleResources   *prometheus.GaugeVec
+	calendarLast    *prometheus.GaugeVec
+	silencesLast    prometheus.Gauge
 }
 
 // webhookResults are how a webhook can end.
@@ -35,11 +37,13 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 	m.clusterRules = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "signalbox_cluster_rules", Help: "Alerting rules in force that come from PrometheusRule resources, by the cluster's source."}, []string{"source"})
 	m.ruleResources = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "signalbox_cluster_rule_resources", Help: "PrometheusRule resources, by the cluster's source; refused are those whose last version could not be put in force."}, []string{"source", "state"})
+	m.calendarLast = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "signalbox_calendar_last_success_timestamp_seconds", Help: "Time at which a calendar of freezes was last read, by its freeze."}, []string{"freeze"})
+	m.silencesLast = prometheus.NewGauge(prometheus.GaugeOpts{Name: "signalbox_silences_last_success_timestamp_seconds", Help: "Time at which Alertmanager's silences were last read; 0 where none are."})
 	for _, r := range webhookResults {
 		m.webhooks.WithLabelValues(r)
 	}
 	m.reloadGood.Set(1)
-	reg.MustRegister(m.webhooks, m.refusals, m.reloadGood, m.reloadAt, m.heartbeatErrors, m.heartbeatLast, m.clusterRules, m.ruleResources)
+	reg.MustRegister(m.webhooks, m.refusals, m.reloadGood, m.reloadAt, m.heartbeatErrors, m.heartbeatLast, m.clusterRules, m.ruleResources, m.calendarLast, m.silencesLast)
 	return m
 }
 

@@ -53,6 +53,7 @@ func (d *daemon) startRounds(ctx context.Context) {
 			d.roundsAlive.Go(func() { d.reconcile(ctx, rec) })
 		}
 	}
+	d.startConditions(ctx, rt)
 	d.startTelling(ctx, rt.tells)
 }
 

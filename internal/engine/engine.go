@@ -126,6 +126,10 @@ type Set struct {
 	// readings have been given to Observe. Detectors that are not polled are
 	// passed over.
 	Ask func(ctx context.Context, detectors []string) error
+	// Calendars says where each calendar of freezes is read, by name.
+	Calendars map[string]string
+	// Silences is the source whose silences are read; empty: none.
+	Silences string
 	// Unread are the beginnings of the names of detectors that are not known
 	// yet: an incident of one that is not in Detectors is not over for that.
 	Unread []string
@@ -249,6 +253,7 @@ func (e *Engine) call(ctx context.Context, f func(*loop)) error {
 // plans.
 func (e *Engine) Swap(ctx context.Context, set *Set) error {
 	return e.call(ctx, func(l *loop) {
+		l.forget(e.set.Load(), set)
 		e.set.Store(set)
 		l.reconfigured()
 	})
