@@ -77,7 +77,7 @@ type box struct {
 func newBox(t *testing.T) *box {
 	t.Helper()
 	contract := contractOf(t, "pagerduty/events-v2.json")
-	pager, err := pagerduty.New(pagerduty.Options{Keys: []string{devopsKey, backendKey}, Spec: contract})
+	pager, err := pagerduty.New(pagerduty.Options{Keys: []string{devopsKey, backendKey, backupKey}, Spec: contract})
 	if err != nil {
 		t.Fatal(err)
 	}

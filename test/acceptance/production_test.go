@@ -141,6 +141,7 @@ switches:
     health: {detector: replica-lag, subject: "replica/{{position}}"}
 guards:
   budget: [1000/day]
+  flapping: {after: 500, stop: 1000} # stories break the same thing again and again
 policies:
 %s`, p.metrics.URL, breach, clear, endpointKey, undo, replicaA, replicaB, policy))
 }
@@ -172,7 +173,7 @@ const failover = `
       - {flip: read-endpoint, to: b, if: 'destination.value < duration("100ms")'}
     verify: {within: 10s}
     undo: {after_healthy: 3s}
-    guards: {cooldown: 1s, budget: [1000/day]}
+    guards: {cooldown: 0s, budget: [1000/day]}
 `
 
 // effects are the values that the daemon wrote to the endpoint, oldest first,
