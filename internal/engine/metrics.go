@@ -53,7 +53,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m.closed = counters(reg, "incidents_closed_total", "Incidents closed, by how they ended.", "end",
 		signalbox.Acted, signalbox.Suppressed, signalbox.Expired, signalbox.Failed, signalbox.Escalated)
 	m.decisions = counters(reg, "decisions_total", "Decisions, by verdict.", "verdict", signalbox.Preview, signalbox.Act, signalbox.Hold,
-		signalbox.Verify, signalbox.Settle, signalbox.Undo, signalbox.Escalate, signalbox.Resolve)
+		signalbox.Verify, signalbox.Settle, signalbox.Undo, signalbox.Escalate, signalbox.Resolve, signalbox.Ask, signalbox.Advance)
 	m.actions = counters(reg, "actions_total", "Actions that reached a stage.", "stage",
 		signalbox.Claimed, signalbox.Started, signalbox.Doubt, signalbox.Done, signalbox.Broken)
 	m.outcomes = counters(reg, "action_outcomes_total", "What new evidence said of actions.", "outcome",
