@@ -179,6 +179,10 @@ func TestRunbooks(t *testing.T) {
 		"waited for in vain": {
 			[]signalbox.Step{waitFor("replica/none", 0, time.Minute), named("two", next)}, nil, "0:failed", signalbox.Escalate, "gave_up",
 		},
+		"a step's time runs from when the one before it was judged and taken back": {
+			[]signalbox.Step{named("one", signalbox.Flow{}), named("two", signalbox.Flow{Within: 30 * time.Second})}, nil,
+			"0 not_recovered back one 1 not_recovered back two", signalbox.Escalate, "gave_up",
+		},
 		"late in flight": {
 			[]signalbox.Step{named("one", signalbox.Flow{Within: time.Minute})}, map[string]string{"one": "never"}, "0", signalbox.Escalate, "step",
 		},
@@ -190,6 +194,51 @@ func TestRunbooks(t *testing.T) {
 				t.Errorf("got %q, want %q\n%s", got, c.want, tell(last))
 			}
 		})
+	}
+}
+
+// The time of a first step runs from when its runbook was chosen, not from when
+// the incident was opened.
+func TestTimeOfTheFirstStep(t *testing.T) {
+	b := newBox(t, runbook(named("one", signalbox.Flow{Within: time.Minute})))
+	b.inc().OpenedAt = noon.Add(-time.Hour)
+	d := b.want(signalbox.Advance, "step")
+	if d.Mark != nil || d.Plan == nil {
+		t.Fatalf("it must only begin:\n%s", tell(d))
+	}
+	if taken, _ := b.play(nil); len(taken) == 0 || taken[0] != "0" {
+		t.Errorf("got %v, want the step itself", taken)
+	}
+}
+
+// A lane whose first step ends last is judged by what is seen after that, and
+// for as long as that may take.
+func TestLaneIsJudgedOnceItIsWhole(t *testing.T) {
+	b := newBox(t, laneOf(t))
+	b.play(map[string]string{"one": "never"})
+	b.later(50 * time.Second)
+	one := b.w.State.Actions[b.inc().Actions[0]]
+	one.Stage, one.EndedAt, one.VerifyBy = signalbox.Done, b.w.Now, b.w.Now.Add(time.Minute)
+	b.w.State.Targets[ownTarget(&one.Step)] = &signalbox.TargetState{Thrown: one.ID, Last: one.ID}
+	b.later(30 * time.Second)
+	b.want(signalbox.Verify, "verify")
+	b.later(31 * time.Second)
+	b.want(signalbox.Settle, "verify")
+}
+
+// While further ids of a step wait for their pace, nobody is paged.
+func TestItemsWaitForTheirPace(t *testing.T) {
+	replay := named("replay", signalbox.Flow{Most: 2, Pace: signalbox.ItemPace{N: 3, Per: time.Hour}, Then: signalbox.ThenNext})
+	b := newBox(t, runbook(replay))
+	b.inc().Reading.Items = []string{"e1", "e2"}
+	b.play(nil)
+	b.inc().Reading.Items = append(b.inc().Reading.Items, "e3", "e4")
+	a := b.w.State.Actions[b.inc().Actions[0]]
+	a.Outcome, b.inc().GaveUp, b.inc().Page = "", "", ""
+	b.w.State.Budgets["items/replay"] = &signalbox.Spend{Times: []time.Time{b.w.Now, b.w.Now}}
+	d := b.want(signalbox.Hold, "items")
+	if want := b.w.Now.Add(time.Hour); !d.Until.Equal(want) && d.Until.After(want) {
+		t.Errorf("due at %s, want %s at the latest", d.Until, want)
 	}
 }
 

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,12 +92,14 @@ type throw struct {
 	id signalbox.ActionID
 	to string
 	at time.Time
+	n  int64 // in the order of the world
 }
 
 // points is a switch of any class, whose own log is the oracle.
 type points struct {
 	w     *world
 	class signalbox.Class
+	at    signalbox.Target // empty: theTarget
 
 	mu      sync.Mutex
 	value   string
@@ -114,6 +117,7 @@ type points struct {
 	deaf     bool          // requests are taken, answers are lost
 	dies     bool          // it goes away with the next effect
 	down     bool          // nothing is reached
+	refuses  bool          // requests are refused, surely without an effect
 	atDoor   func()        // runs before the gate is asked
 	atLook   func()        // runs in each Preview
 }
@@ -140,7 +144,7 @@ func (p *points) Preview(_ context.Context, s signalbox.Step) (signalbox.Forecas
 	undo := s
 	undo.To = p.value
 	return signalbox.Forecast{
-		Class: p.class, Targets: []signalbox.Target{theTarget}, Found: p.value, Position: p.value, Version: fmt.Sprint(p.version),
+		Class: p.class, Targets: []signalbox.Target{cmp.Or(p.at, theTarget)}, Found: p.value, Position: p.value, Version: fmt.Sprint(p.version),
 		Already: p.value == s.To, Undo: &undo, ByHand: "set it to " + p.value, Latency: signalbox.Duration(p.declared),
 	}, nil
 }
@@ -162,6 +166,10 @@ func (p *points) Start(ctx context.Context, a signalbox.Action) (signalbox.Recei
 		return signalbox.Receipt{}, errDown
 	}
 	p.arrived(&a)
+	if p.refuses {
+		p.mu.Unlock()
+		return signalbox.Receipt{}, &signalbox.Failure{Reason: "refused"}
+	}
 	version, lag, deaf := p.version, p.lag, p.deaf
 	p.mu.Unlock()
 	done := make(chan error, 1)
@@ -214,7 +222,7 @@ func (p *points) take(a *signalbox.Action, version int) error {
 			p.wrong = append(p.wrong, fmt.Sprintf("action %s took effect twice", a.ID))
 		}
 	}
-	p.effects = append(p.effects, throw{id: a.ID, to: a.Step.To, at: time.Now()})
+	p.effects = append(p.effects, throw{id: a.ID, to: a.Step.To, at: time.Now(), n: p.w.effects.Add(1)})
 	p.down, p.dies = p.down || p.dies, false
 	return nil
 }

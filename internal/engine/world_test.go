@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,6 +43,8 @@ type world struct {
 	commit  func(ctx context.Context, t store.Txn) (store.Revision, error) // of the next process, in the place of the store's
 	// oracle says what is wrong with a request that reached the switch.
 	oracle func(a *signalbox.Action) []string
+
+	effects atomic.Int64 // of all switches so far
 
 	mu       sync.Mutex
 	ill      map[string]map[string]float64 // detector, subject: value above 1 is a breach
