@@ -21,6 +21,7 @@ type State struct {
 	Rev map[Key]int64
 
 	subjects map[string]map[IncidentID]*Incident // open incidents by subject; follows from Incidents
+	domains  map[string]map[Target]*TargetState  // targets by failure domain; follows from Targets
 }
 
 // NewState returns an empty State.
@@ -29,7 +30,7 @@ func NewState() *State {
 		Incidents: map[IncidentID]*Incident{}, Actions: map[ActionID]*Action{}, Targets: map[Target]*TargetState{},
 		Budgets: map[string]*Spend{}, Policies: map[string]*PolicyState{}, Pages: map[string]*Page{},
 		Approvals: map[ApprovalID]*Approval{}, Beats: map[string]*Heartbeat{}, Rev: map[Key]int64{},
-		subjects: map[string]map[IncidentID]*Incident{},
+		subjects: map[string]map[IncidentID]*Incident{}, domains: map[string]map[Target]*TargetState{},
 	}
 }
 
@@ -189,3 +190,35 @@ func (s *State) DropIncident(id IncidentID) {
 // OpenOn returns the open incidents on a subject, in no order; the map must not
 // be changed.
 func (s *State) OpenOn(subject string) map[IncidentID]*Incident { return s.subjects[subject] }
+
+// PutTarget takes what is remembered of a target in, and keeps the index by
+// failure domain.
+func (s *State) PutTarget(t *TargetState) {
+	s.DropTarget(t.Target)
+	s.Targets[t.Target] = t
+	for _, scope := range t.Domains {
+		if s.domains[scope] == nil {
+			s.domains[scope] = map[Target]*TargetState{}
+		}
+		s.domains[scope][t.Target] = t
+	}
+}
+
+// DropTarget forgets a target.
+func (s *State) DropTarget(t Target) {
+	old := s.Targets[t]
+	if old == nil {
+		return
+	}
+	delete(s.Targets, t)
+	for _, scope := range old.Domains {
+		delete(s.domains[scope], t)
+		if len(s.domains[scope]) == 0 {
+			delete(s.domains, scope)
+		}
+	}
+}
+
+// InDomain returns the targets whose last action counts in a failure domain, in
+// no order; the map must not be changed.
+func (s *State) InDomain(scope string) map[Target]*TargetState { return s.domains[scope] }

@@ -20,6 +20,14 @@ type move struct {
 	targets  []signalbox.Target  // what it touches; none while there is no forecast
 }
 
+// hash is that of the step; of a policy's own it is known already.
+func (m *move) hash() string {
+	if r := m.rule; r != nil && m.index < len(r.Runbook) && m.step == &r.Runbook[m.index] {
+		return r.hashes[m.index]
+	}
+	return m.step.Hash()
+}
+
 // effect is how a guard's answer weighs. The greatest of all guards counts.
 type effect uint8
 
@@ -150,7 +158,7 @@ func (l *look) noteAll(guards []guard, answers []answer) {
 // forecast fills in the forecast of a move, if there is one that is young
 // enough. A move in shadow is never acted on, so any forecast does.
 func (l *look) forecast(m *move) bool {
-	hash := m.step.Hash()
+	hash := m.hash()
 	l.read(signalbox.ForecastKey(hash))
 	f := l.w.Facts.Forecast(hash)
 	if f == nil || !m.shadow && !l.young(f, m) {

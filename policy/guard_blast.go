@@ -66,10 +66,7 @@ func (l *look) blast(b *Blast, m *move) answer {
 // were acted on lately.
 func (l *look) touchedIn(scope string, b *Blast) map[signalbox.Target]bool {
 	touched := map[signalbox.Target]bool{}
-	for t, s := range l.w.State.Targets {
-		if !slices.Contains(s.Domains, scope) {
-			continue
-		}
+	for t, s := range l.w.State.InDomain(scope) {
 		lately := slices.ContainsFunc(s.Acted, func(at time.Time) bool { return at.Add(b.within()).After(l.now) })
 		if s.Holder != "" || s.Thrown != "" || lately {
 			touched[t] = true

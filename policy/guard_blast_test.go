@@ -35,7 +35,7 @@ func (b *box) touched(n int, state func(*signalbox.TargetState)) {
 		t := signalbox.Target(fmt.Sprintf("pod %d", i))
 		s := &signalbox.TargetState{Target: t, Domains: []string{"blast/databases/eu"}}
 		state(s)
-		b.w.State.Targets[t] = s
+		b.w.State.PutTarget(s)
 	}
 }
 

@@ -68,6 +68,7 @@ const mostDepth = 8
 
 // dependency is a Dependency, compiled.
 type dependency struct {
+	prefix  string // with which a subject must begin: most are told by that alone
 	subject *regexp.Regexp
 	names   []string // of the groups
 	on      []string
@@ -98,7 +99,9 @@ func newDependency(d Dependency) (*dependency, error) {
 	}
 	b.WriteString("$")
 	var err error
-	out.subject, err = regexp.Compile(b.String())
+	if out.subject, err = regexp.Compile(b.String()); err == nil {
+		out.prefix, _ = out.subject.LiteralPrefix()
+	}
 	for _, on := range d.On {
 		for _, name := range placeholder.FindAllStringSubmatch(on, -1) {
 			if !slices.Contains(out.names, name[1]) {
@@ -111,6 +114,9 @@ func newDependency(d Dependency) (*dependency, error) {
 
 // of fills the subjects on which one depends; nil: the pattern is not its.
 func (d *dependency) of(subject string) []string {
+	if !strings.HasPrefix(subject, d.prefix) {
+		return nil
+	}
 	m := d.subject.FindStringSubmatch(subject)
 	if m == nil {
 		return nil

@@ -37,6 +37,7 @@ type rule struct {
 	when      map[signalbox.Unit]*condition
 	ifs       []map[signalbox.Unit]*condition // by step
 	untils    []map[signalbox.Unit]*condition // by step: what it waits for
+	hashes    []string                        // by step
 }
 
 // New compiles a configuration. All that is wrong is in the error, joined; each
@@ -120,12 +121,14 @@ func (h *Handbook) compile(compiler *compiler, r *rule) (errs []error) {
 	r.when = map[signalbox.Unit]*condition{}
 	r.ifs = make([]map[signalbox.Unit]*condition, len(r.Runbook))
 	r.untils = make([]map[signalbox.Unit]*condition, len(r.Runbook))
+	r.hashes = make([]string, len(r.Runbook))
 	r.templated = templated(r.Verify.Subject)
 	r.needs = needsOf(&r.Policy)
 	for _, w := range r.Witnesses {
 		r.templated = r.templated || templated(w.Subject)
 	}
 	for i, s := range r.Runbook {
+		r.hashes[i] = s.Hash()
 		r.ifs[i], r.untils[i] = map[signalbox.Unit]*condition{}, map[signalbox.Unit]*condition{}
 		if s.Until != nil {
 			r.templated = r.templated || templated(s.Until.Witness.Subject)

@@ -90,9 +90,7 @@ func takeRecord(s *signalbox.State, kv store.KV) error {
 			return a.ID, signalbox.ActionKey(a.ID)
 		})
 	case signalbox.TargetPrefix:
-		return takeInto(s.Targets, kv, func(t *signalbox.TargetState) (signalbox.Target, signalbox.Key) {
-			return t.Target, signalbox.TargetKey(t.Target)
-		})
+		return takeTarget(s, kv)
 	case signalbox.BudgetPrefix:
 		return takeInto(s.Budgets, kv, func(b *signalbox.Spend) (string, signalbox.Key) { return b.Scope, signalbox.BudgetKey(b.Scope) })
 	case signalbox.PolicyPrefix:
@@ -111,6 +109,18 @@ func takeRecord(s *signalbox.State, kv store.KV) error {
 		return takeOne(&s.Active, kv)
 	}
 	return errNotState(kv.Key)
+}
+
+func takeTarget(s *signalbox.State, kv store.KV) error {
+	t, err := open[signalbox.TargetState](kv.Key, kv.Value)
+	if err != nil {
+		return err
+	}
+	if key := signalbox.TargetKey(t.Target); string(key) != kv.Key {
+		return fmt.Errorf("%s: the record is that of %q", kv.Key, key)
+	}
+	s.PutTarget(t)
+	return nil
 }
 
 func takeIncident(s *signalbox.State, kv store.KV) error {
@@ -157,7 +167,7 @@ func drop(s *signalbox.State, key string) {
 	case signalbox.ActionPrefix:
 		delete(s.Actions, signalbox.ActionID(name))
 	case signalbox.TargetPrefix:
-		delete(s.Targets, signalbox.Target(unescape(name)))
+		s.DropTarget(signalbox.Target(unescape(name)))
 	case signalbox.BudgetPrefix:
 		delete(s.Budgets, unescape(name))
 	case signalbox.PolicyPrefix:
