@@ -41,6 +41,7 @@ func newIndex(s *signalbox.State) *index {
 	})
 	for _, inc := range byAge {
 		x.incident(inc, inc.ID)
+		x.latest[subjectKey{inc.Reading.Detector, inc.Reading.Subject}] = inc.ID // also of those that are over
 	}
 	return x
 }
