@@ -70,7 +70,7 @@ func (l *loop) ask(d *signalbox.Decision) {
 				fc = signalbox.Forecast{Refused: "can't be previewed: " + err.Error()}
 				l.e.o.Log.Warn("preview", "incident", id, "step", step.Name, "to", step.To, "error", err)
 			}
-			fc.At = l.now()
+			fc.At = at // it may show what was there then: what ended since outdates it
 			l.confirmed[id] = confirmation{step: step.Hash(), at: at}
 			l.touch(l.facts.PutForecast(step.Hash(), &fc))
 			l.touchIncident(id)
