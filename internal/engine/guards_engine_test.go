@@ -218,6 +218,7 @@ func TestConflictOfTwoPolicies(t *testing.T) {
 		to.Runbook[0].Health["c"] = signalbox.Witness{Detector: replicaLag, Subject: "replica/b"}
 		w := guarded(t, func(*policy.Config) {}, flips("first", readsLag, "one", "b"), to)
 		y := newYard(w, "one")
+		y["one"].lag = 10 * time.Millisecond // so that a look and an end are never of one moment
 		w.start()
 		w.after(20 * time.Second)
 		w.make(readsLag, "db/eu", 5)
