@@ -17,15 +17,15 @@ const (
 	replica = "replica" // health of each position of its read switch
 	faults  = "errors"  // of each region's application, which depends on its database
 	backlog = "backlog" // of each region's queue
-	pods    = "pods"    // of each region's workers
+	pods    = "pods-"   // of a region's workers: one a region
 	alerts  = "alerts"  // from Alertmanager: nothing acts on them
 )
 
-var polled = []string{lag, replica, faults, backlog, pods}
-
 var regions = []string{"ap", "eu", "sa", "us"}
 
-const podsPerRegion = 12
+var polled = []string{lag, replica, faults, backlog, pods + "ap", pods + "eu", pods + "sa", pods + "us"}
+
+const podsPerRegion = 6
 
 // company is the world outside. Its lock guards all of it.
 type company struct {
@@ -60,7 +60,7 @@ func newCompany(s *sim) *company {
 		c.addSwitch(s, "edge-"+r, signalbox.ClassC)
 		for i := range podsPerRegion {
 			name := fmt.Sprintf("pod/%s-%d", r, i)
-			add(pods, name, name)
+			add(pods+r, name, name)
 			c.addSwitch(s, name, signalbox.ClassB)
 		}
 	}
@@ -208,7 +208,7 @@ func shadowOf(region string) policy.Policy {
 func podOf(name string) policy.Policy {
 	region := regionOf(name)
 	return policy.Policy{
-		Name: "restart-" + name[len("pod/"):], On: []string{pods}, When: fmt.Sprintf("subject == %q", name), Autonomy: policy.Auto,
+		Name: "restart-" + name[len("pod/"):], On: []string{pods + region}, When: fmt.Sprintf("subject == %q", name), Autonomy: policy.Auto,
 		Runbook: []signalbox.Step{step(name, "fresh", signalbox.UndoNever, map[string]signalbox.Witness{
 			"fresh": {Detector: replica, Subject: "replica/" + region + "/a"},
 		})},

@@ -56,7 +56,7 @@ func (s *sim) sicken() {
 		s.alert(region)
 		return
 	case x < 0.84:
-		detector, subject, cured = pods, fmt.Sprintf("pod/%s-%d", region, s.rng.IntN(podsPerRegion)), cure("fresh", 0.85)
+		detector, subject, cured = pods+region, fmt.Sprintf("pod/%s-%d", region, s.rng.IntN(podsPerRegion)), cure("fresh", 0.85)
 	case x < 0.92:
 		detector, subject, cured = faults, "app/"+region, cure("b", 0.8)
 	case x < 0.96:

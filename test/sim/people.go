@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -12,7 +14,9 @@ import (
 func (s *sim) planPeople() {
 	s.again(2, s.pause)
 	s.again(3, s.hand)
-	s.again(4, s.morning)
+	s.again(12, s.morning)
+	s.again(3, s.take)
+	s.again(480, s.answer)
 }
 
 // pause pauses something for a while.
@@ -32,18 +36,56 @@ func (s *sim) hand() {
 	s.after(s.between(10*time.Minute, 3*time.Hour), func() { p.byHand("a") })
 }
 
-// morning is a person who looks what stands thrown or stopped, and tidies up.
+// morning is a person who looks what stands stopped, was found with another's
+// hand on it, or was demoted, and gives it back.
 func (s *sim) morning() {
 	if s.live() == nil {
 		return
 	}
 	s.count("tidied up")
 	s.oracle.mu.Lock()
-	targets := maps.Clone(s.oracle.targets)
+	targets, demoted := maps.Clone(s.oracle.targets), maps.Clone(s.oracle.demoted)
 	s.oracle.mu.Unlock()
 	for _, t := range slices.Sorted(maps.Keys(targets)) {
 		if ts := targets[t]; !ts.StoppedAt.IsZero() || ts.Hand != nil {
 			s.control(signalbox.Control{Kind: signalbox.Release, Scope: "target/" + string(t), Who: "@sre", Reason: "looked at"})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(demoted)) {
+		s.control(signalbox.Control{Kind: signalbox.Restore, Scope: "policy/" + name, Who: "@sre", Reason: "looked at"})
+	}
+}
+
+// take takes something for a while.
+func (s *sim) take() {
+	scope := pick(s, []string{"owner/backend", "policy/edge-eu", "target/points read-us", "policy/reads-ap"})
+	c := signalbox.Control{Kind: signalbox.Take, Scope: scope, Who: "@be-lead", Reason: "mine", Until: time.Now().Add(s.between(time.Minute, time.Hour))}
+	if s.control(c) {
+		s.count("taken")
+	}
+}
+
+// answer is a person who looks at what waits for approval: most is approved,
+// some denied, some left to expire.
+func (s *sim) answer() {
+	p := s.live()
+	if p == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
+	defer cancel()
+	list, err := p.engine.Approvals(ctx)
+	if err != nil {
+		return
+	}
+	for _, a := range list {
+		x := s.rng.Float64()
+		if a.State != signalbox.Asked || x > 0.8 {
+			continue
+		}
+		allowed := func(*signalbox.Approval, string) error { return nil }
+		if _, err := p.engine.Answer(ctx, a.ID, x < 0.7, "@sre-lead", "looked at", allowed); err == nil {
+			s.count(fmt.Sprintf("approved %t", x < 0.7))
 		}
 	}
 }
