@@ -38,7 +38,7 @@ test: servers
 INCIDENTS ?= 100000
 DAYS ?= 90
 sim:
-	SIGNALBOX_INCIDENTS=$(INCIDENTS) SIGNALBOX_DAYS=$(DAYS) SIGNALBOX_SEED=$(SEED) $(GO) test -count=1 -timeout 0 -v -run TestNinetyDays ./test/sim
+	SIGNALBOX_INCIDENTS=$(INCIDENTS) SIGNALBOX_DAYS=$(DAYS) SIGNALBOX_SEED=$(SEED) GOGC=300 $(GO) test -count=1 -timeout 0 -v -run TestNinetyDays ./test/sim
 
 ## check: lint and unit tests, for the inner loop
 check: lint

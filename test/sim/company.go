@@ -227,6 +227,7 @@ func (s *sim) newSet() *engine.Set {
 	set := &engine.Set{
 		Hash: cfg.Hash, Handbook: book, Policies: map[string]string{}, Detectors: map[string]engine.Detector{}, DefaultOwner: "devops",
 		Owners:      map[string]signalbox.Step{"devops": {Kind: "page", Name: "devops"}, "backend": {Kind: "page", Name: "backend"}},
+		Ladders:     map[string]engine.Ladder{"backend": {BackupName: "@be-oncall", Backup: &signalbox.Step{Kind: "page", Name: "backend"}}},
 		Remediators: map[string]signalbox.Remediator{"points": switchboard{s}}, Pager: s.pager, Ask: s.ask,
 	}
 	for _, d := range polled {

@@ -14,6 +14,6 @@
 // ready at the same moment of virtual time run in an order of the scheduler's,
 // so that a seed repeats the story, and not each interleaving in it.
 //
-//	make sim                          100,000 incidents over 90 days
+//	make sim                          100,000 incidents over 90 days, in two stories
 //	make sim INCIDENTS=1000000 DAYS=900 SEED=7
 package sim

@@ -101,7 +101,7 @@ func (o *oracle) mayThrow(a *signalbox.Action, now time.Time) {
 		o.say("%s is of policy %q, which nobody configured", a.ID, a.Policy)
 	case pol.Autonomy == policy.Shadow || pol.Autonomy == signalbox.AutonomySuggest:
 		o.say("I10: %s is sent by policy %s, which is in %s", a.ID, a.Policy, pol.Autonomy)
-	case pol.Autonomy == signalbox.AutonomyApprove:
+	case pol.Autonomy == signalbox.AutonomyApprove, o.demoted[a.Policy] == signalbox.AutonomyApprove && a.Approval != "":
 		ap := o.approvals[a.Approval]
 		if ap == nil || ap.State != signalbox.Used || ap.Action != a.ID || ap.Who == "" {
 			o.say("I9: %s is sent with approval %q: %+v", a.ID, a.Approval, ap)
@@ -115,7 +115,7 @@ func (o *oracle) mayThrow(a *signalbox.Action, now time.Time) {
 	if at := o.activated[a.Policy]; inc.WellAt.IsZero() || at.IsZero() || inc.WellAt.Before(at) {
 		o.say("I16: %s is sent, policy %s is active since %s, and it was last seen well %s", a.ID, a.Policy, at, inc.WellAt)
 	}
-	if f := o.s.frozen(now); f {
+	if o.s.frozen(now) {
 		o.say("I7: %s is sent in a freeze", a.ID)
 	}
 }

@@ -14,7 +14,7 @@ import (
 func (s *sim) planPeople() {
 	s.again(2, s.pause)
 	s.again(3, s.hand)
-	s.again(12, s.morning)
+	s.again(48, s.morning)
 	s.again(3, s.take)
 	s.again(480, s.answer)
 }

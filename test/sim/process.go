@@ -139,7 +139,7 @@ func (s *sim) tracker(p *process, detector string) *track.Tracker {
 }
 
 // interval is between two rounds of polling.
-const interval = 30 * time.Second
+const interval = time.Minute
 
 func (s *sim) poll(ctx context.Context, p *process) {
 	for ctx.Err() == nil {

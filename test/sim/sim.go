@@ -55,9 +55,8 @@ type sim struct {
 	accepted []signalbox.IncidentID
 	counts   map[string]int // of what happened
 
-	mu     sync.Mutex
-	proc   *process
-	freeze []signalbox.Window
+	mu   sync.Mutex
+	proc *process
 }
 
 func newSim(t *testing.T, o options) *sim {
@@ -192,15 +191,8 @@ func (s *sim) within(name string, claimed time.Time, per time.Duration) (n int) 
 
 // frozen reports whether a moment is well inside of a freeze.
 func (s *sim) frozen(now time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	const serves = time.Minute
-	for _, f := range s.freeze {
-		if now.After(f.From.Add(serves)) && now.Before(f.To) {
-			return true
-		}
-	}
-	return false
+	return frozenAt(now) && frozenAt(now.Add(-serves))
 }
 
 // reader is a journal of no process that runs.
