@@ -18,8 +18,9 @@ type Page struct {
 	At    time.Time `json:"at"` // of the last change
 	Error string    `json:"error,omitempty"`
 
-	// Rung is who of the owner is paged by it. A page that escalates another
-	// names it in Of; both end together.
+	// Rung is who of the owner is paged by it. A page that was made of another
+	// names it in Of: it escalates it, or, where Rung is the primary's, tells
+	// others of it. Both end together.
 	Rung Rung   `json:"rung,omitempty"`
 	Of   string `json:"of,omitempty"`
 	// MadeAt is when it was first wanted, for an incident of Detector; Causes

@@ -18,7 +18,7 @@ func (h *Handbook) Climb(ladder []*signalbox.Page) (next signalbox.Rung, owner s
 	if len(ladder) == 0 || ladder[0].Event != signalbox.PageTrigger || slices.ContainsFunc(ladder, func(p *signalbox.Page) bool { return !p.AckedAt.IsZero() }) {
 		return "", "", time.Time{}, false
 	}
-	o, top := h.owners[ladder[0].Owner], ladder[len(ladder)-1]
+	o, top := h.Answers(ladder[0].Owner), ladder[len(ladder)-1]
 	if !o.Escalates || top.SentAt.IsZero() {
 		return "", "", time.Time{}, false
 	}
@@ -36,6 +36,15 @@ func (h *Handbook) Climb(ladder []*signalbox.Page) (next signalbox.Rung, owner s
 func (h *Handbook) Owner(name string) (Owner, bool) {
 	o, ok := h.owners[name]
 	return o, ok
+}
+
+// Answers is who answers for an owner: itself, or the default owner for one that
+// is gone from the configuration.
+func (h *Handbook) Answers(name string) Owner {
+	if o, ok := h.owners[name]; ok {
+		return o
+	}
+	return h.owners[h.config.DefaultOwner]
 }
 
 // OwnerOf is the owner that the rules of ownership give to a reading; empty:

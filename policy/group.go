@@ -16,7 +16,7 @@ type Made struct {
 const (
 	stormWithin      = 5 * time.Minute
 	mostOfDetector   = 5
-	mostOfOwner      = 20
+	mostOfOwner      = 10
 	stormOf          = "storm/"
 	changeCause      = "change/"
 	targetCause      = "target/"
@@ -24,7 +24,7 @@ const (
 )
 
 // Storm says which page a further incident joins where an owner got many lately:
-// beyond 5 of one detector in 5 minutes that detector's, beyond 20 in all the
+// beyond 5 of one detector in 5 minutes that detector's, beyond 10 in all the
 // owner's. Empty: it gets its own.
 func Storm(owner, detector string, lately []Made, now time.Time) string {
 	all, same := 0, 0

@@ -24,8 +24,9 @@ type directPager struct {
 
 // sentPage is a direct page that was accepted.
 type sentPage struct {
-	owner string
-	at    time.Time
+	owner  string
+	at     time.Time
+	second bool // by the second channel: the pager does not know it
 }
 
 // owed is a direct page that was not accepted yet.
@@ -151,10 +152,9 @@ func (l *loop) sendDirect(now time.Time) {
 		d.tokens--
 		set := l.set()
 		go func() {
-			ctx, cancel := context.WithTimeout(context.Background(), l.e.timing.Start) //nolint:forbidigo // outlives every term
-			defer cancel()
-			err := sendDirect(ctx, set, o)
-			l.e.post(context.WithoutCancel(ctx), func(l *loop) { l.directSent(key, o.event, err) })
+			ctx := context.Background() //nolint:forbidigo // outlives every term
+			second, err := sendDirect(ctx, l.e.timing.Start, set, o)
+			l.e.post(ctx, func(l *loop) { l.directSent(key, o.event, second, err) })
 		}()
 		return
 	}
@@ -162,18 +162,27 @@ func (l *loop) sendDirect(now time.Time) {
 
 // sendDirect sends an owed page to its owner, or by the second channel where the
 // pager does not take it.
-func sendDirect(ctx context.Context, set *Set, o owed) error {
+// Each has its own time: a pager that hangs leaves the second all of it.
+func sendDirect(ctx context.Context, within time.Duration, set *Set, o owed) (bySecond bool, err error) {
 	p := &signalbox.Page{Owner: o.owner, Key: o.key, Event: o.event, Body: o.body}
-	err := sendPage(ctx, set, p)
-	if second := set.Ladders[o.owner].Second; err != nil && second != nil {
-		if other := set.pager(*second).Page(ctx, second.Spec, o.key, o.event, o.body); other == nil {
-			return nil
-		}
+	first, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	if err = sendPage(first, set, p); err == nil {
+		return false, nil
 	}
-	return err
+	second := set.second(o.owner)
+	if second == nil {
+		return false, err
+	}
+	again, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	if set.pager(*second).Page(again, second.Spec, o.key, o.event, o.body) == nil {
+		return true, nil
+	}
+	return false, err
 }
 
-func (l *loop) directSent(key string, event signalbox.PageEvent, err error) {
+func (l *loop) directSent(key string, event signalbox.PageEvent, second bool, err error) {
 	d, now := l.direct, l.now()
 	d.flying = ""
 	o, ok := d.owed[key]
@@ -190,7 +199,7 @@ func (l *loop) directSent(key string, event signalbox.PageEvent, err error) {
 		delete(d.owed, key)
 		delete(d.sent, key)
 		if event == signalbox.PageTrigger {
-			d.sent[key] = sentPage{o.owner, now}
+			d.sent[key] = sentPage{o.owner, now, second}
 		}
 		l.e.metrics.pages["direct"].Inc()
 		l.e.o.Log.Warn("paged straight", "page", key, "owner", o.owner, "event", o.event, "error", err)
@@ -258,7 +267,13 @@ func (l *loop) adoptDirectPage(w *write, inc *signalbox.Incident) {
 	w.adopted = append(w.adopted, inc.DedupKey)
 	p := l.page(w, inc.DedupKey)
 	p.Owner, p.Why, p.Event = inc.Owner, "paged straight while there was no store", signalbox.PageTrigger
-	p.Incidents, p.Want, p.Sent, p.At = []signalbox.IncidentID{inc.ID}, p.Want+1, p.Want+1, told.at
+	p.Incidents, p.Want, p.At = []signalbox.IncidentID{inc.ID}, p.Want+1, told.at
+	p.MadeAt, p.Detector = told.at, inc.Reading.Detector
+	if told.second {
+		p.Second = p.Want // the pager is owed it still
+	} else {
+		p.Sent, p.SentAt = p.Want, told.at
+	}
 	p.Body = l.body(w, p)
 	inc.Page, inc.PageAfter = inc.DedupKey, p.Why
 	w.entry(journal.PageSent, inc.ID, "", p.Why)

@@ -30,19 +30,23 @@ func (l *loop) inform(w *write, inc *signalbox.Incident) {
 		}
 		p := l.page(w, key)
 		p.Owner, p.Of, p.Event, p.Why, p.Body = to, root.Key, signalbox.PageTrigger, "informed", body
-		if p.Sent == p.Want { // else what is owed already says the newest
-			if !p.At.IsZero() {
-				p.Due = p.At.Add(informEvery)
+		if p.Sent == p.Want || l.sending[key] { // else what is owed already says the newest
+			if last := later(p.Due, p.At); !last.IsZero() {
+				p.Due = last.Add(informEvery)
 			}
 			p.Want++
 		}
 		p.At = l.now()
-		if !slices.Contains(inc.AlsoPaged, key) {
-			inc.AlsoPaged = append(slices.Clone(inc.AlsoPaged), key)
-		}
 		p.Incidents = slices.Clone(root.Incidents)
 		w.entry(journal.PageWanted, inc.ID, "", "inform "+to)
 	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // news is what those who are informed read. When it will be over is never
@@ -91,7 +95,12 @@ func (l *loop) tellTargetsOwners(w *write, inc *signalbox.Incident, a *signalbox
 			continue
 		}
 		note := signalbox.PageNote{Owner: owner, Why: fmt.Sprintf("%s was thrown to %s for an incident of %s", a.Step.Name, a.Step.To, inc.Owner)}
+		key := inc.DedupKey + "-" + signalbox.KeyPart(owner)
+		if old := l.knownPage(w, key); old != nil && old.Of == "" && slices.Contains(old.Incidents, inc.ID) {
+			continue // a step of the runbook paged it, which says more
+		}
 		l.tellOther(w, inc, note)
-		l.page(w, inc.DedupKey+"-"+signalbox.KeyPart(owner)).Body.Severity = "info"
+		p := l.page(w, key)
+		p.Of, p.Body.Severity = inc.DedupKey, "info" // it tells only: nobody is woken by its ladder
 	}
 }

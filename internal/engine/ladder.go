@@ -15,30 +15,40 @@ import (
 
 // rungs are the pages that were made of a page since it was not acknowledged,
 // in their order.
-func (l *loop) rungs(key string) (list []*signalbox.Page) {
+func (l *loop) rungs(key string) []*signalbox.Page { return l.ladders()[key] }
+
+// ladders are the rungs of all pages, found in one pass. A rung that was resolved
+// and is only owed to the pager belongs to no ladder.
+func (l *loop) ladders() map[string][]*signalbox.Page {
+	all := map[string][]*signalbox.Page{}
 	for _, p := range l.state.Pages {
-		if p.Of == key && p.Rung != signalbox.PrimaryRung {
-			list = append(list, p)
+		if p.Of != "" && p.Rung != signalbox.PrimaryRung && p.Event != signalbox.PageResolve {
+			all[p.Of] = append(all[p.Of], p)
 		}
 	}
-	slices.SortFunc(list, func(a, b *signalbox.Page) int {
-		return cmp.Or(a.MadeAt.Compare(b.MadeAt), cmp.Compare(a.Key, b.Key))
-	})
-	return list
+	rank := func(p *signalbox.Page) int {
+		if p.Rung == signalbox.LastResortRung {
+			return 1
+		}
+		return 0
+	}
+	for _, list := range all { // by rung: the clock may have gone back between two
+		slices.SortFunc(list, func(a, b *signalbox.Page) int {
+			return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Key, b.Key))
+		})
+	}
+	return all
 }
 
 // climb pages the next rung of each page that was not acknowledged in time. It
 // looks at what is open once a second.
 func (l *loop) climb(now time.Time) {
-	book := l.set().Handbook
+	book, ladders := l.set().Handbook, l.ladders()
 	for key, p := range l.state.Pages {
-		if p.Of != "" || p.SentAt.IsZero() || p.Event != signalbox.PageTrigger || len(p.Incidents) == 0 {
+		if p.Of != "" || !p.AckedAt.IsZero() || p.SentAt.IsZero() || p.Event != signalbox.PageTrigger || len(p.Incidents) == 0 {
 			continue
 		}
-		if o, ok := book.Owner(p.Owner); !ok || !o.Escalates {
-			continue
-		}
-		rung, owner, due, ok := book.Climb(append([]*signalbox.Page{p}, l.rungs(key)...))
+		rung, owner, due, ok := book.Climb(append([]*signalbox.Page{p}, ladders[key]...))
 		if !ok || now.Before(due) {
 			continue
 		}
@@ -81,10 +91,10 @@ func (l *loop) acknowledged(w *write, c signalbox.Control) {
 	}
 	at := cmp.Or(c.At, l.now())
 	for _, k := range append([]string{key}, keysOf(l.rungs(key))...) {
-		page := l.page(w, k)
-		if !page.AckedAt.IsZero() || page.Event == signalbox.PageResolve {
+		if page := l.knownPage(w, k); page == nil || !page.AckedAt.IsZero() || page.Event == signalbox.PageResolve {
 			continue
 		}
+		page := l.page(w, k)
 		page.AckedAt, page.AckedBy = at, c.Who
 		w.entries = append(w.entries, journal.Record{Kind: journal.PageAcknowledged, Incident: first(page.Incidents), Who: c.Who, Data: k})
 	}
@@ -94,15 +104,30 @@ func (l *loop) acknowledged(w *write, c signalbox.Control) {
 // person gave it back.
 func (l *loop) unacknowledged(w *write, c signalbox.Control) {
 	key, _ := strings.CutPrefix(c.Scope, "page/")
-	if p := l.knownPage(w, key); p == nil || p.AckedAt.IsZero() {
+	p := l.knownPage(w, key)
+	if p == nil || p.AckedAt.IsZero() || p.Event == signalbox.PageResolve {
 		return
 	}
-	p := l.page(w, key)
-	p.AckedAt, p.AckedBy, p.SentAt = time.Time{}, "", l.now() // its time begins anew
-	w.entries = append(w.entries, journal.Record{Kind: journal.PageAcknowledged, Incident: first(p.Incidents), Who: c.Who, Data: "taken back: " + key})
+	if p.Of != "" && p.Rung != signalbox.PrimaryRung {
+		key = p.Of
+	}
+	for _, k := range append([]string{key}, keysOf(l.rungs(key))...) {
+		if page := l.knownPage(w, k); page == nil || page.AckedAt.IsZero() {
+			continue
+		}
+		page := l.page(w, k)
+		page.AckedAt, page.AckedBy = time.Time{}, ""
+		if page.Event == signalbox.PageAcknowledge {
+			page.Event = signalbox.PageTrigger // it is open as before
+		}
+		if !page.SentAt.IsZero() {
+			page.SentAt = l.now() // its time begins anew
+		}
+		w.entries = append(w.entries, journal.Record{Kind: journal.PageAcknowledged, Incident: first(page.Incidents), Who: c.Who, Data: "taken back: " + k})
+	}
 }
 
-// word takes in what a person said in the pager.
+// said takes in what a person said in the pager.
 func (l *loop) said(w *write, c signalbox.Control) {
 	switch c.Kind {
 	case signalbox.Acknowledge:
@@ -140,10 +165,10 @@ func (l *loop) pollAcks(now time.Time) {
 	steps := map[string]signalbox.Step{}
 	for key, p := range l.state.Pages {
 		root := l.state.Pages[cmp.Or(p.Of, key)]
-		if p.SentAt.IsZero() || !p.AckedAt.IsZero() || p.Event != signalbox.PageTrigger || root == nil {
+		if p.SentAt.IsZero() || !p.AckedAt.IsZero() || p.Event != signalbox.PageTrigger || root == nil || p.Of != "" && p.Rung == signalbox.PrimaryRung {
 			continue
 		}
-		if o, ok := set.Handbook.Owner(root.Owner); !ok || !o.Escalates {
+		if !set.Handbook.Answers(root.Owner).Escalates {
 			continue
 		}
 		step, _, err := set.reach(p.Owner, p.Rung)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
@@ -14,6 +15,9 @@ import (
 const (
 	mostNotes = 100
 	mostNote  = 1000 // bytes
+	// notesBefore is how long a resolve waits for the notes before it: the page
+	// is forgotten with it.
+	notesBefore = 30 * time.Second
 )
 
 // noteOn tells something on the incident of a page, where its pager takes notes:
@@ -33,7 +37,7 @@ func (l *loop) noteOn(w *write, key string, k signalbox.NoteKind, text string) {
 		k, text = signalbox.PlainNote, "and more: signalboxctl explain "+string(first(p.Incidents))
 	}
 	if len(text) > mostNote {
-		text = text[:mostNote-3] + "..."
+		text = strings.ToValidUTF8(text[:mostNote-3], "") + "..."
 	}
 	p.Notes = append(p.Notes[:len(p.Notes):len(p.Notes)], signalbox.Note{At: l.now(), Kind: k, Text: text})
 }
@@ -48,7 +52,7 @@ func (l *loop) tellNote(w *write, inc *signalbox.Incident, k signalbox.NoteKind,
 func (l *loop) sendNotes(now time.Time) {
 	for key, p := range l.state.Pages {
 		id := "note/" + key
-		if p.Noted >= len(p.Notes) || p.SentAt.IsZero() || p.Event == signalbox.PageResolve || l.sending[id] || now.Before(l.retry[id].at) {
+		if p.Noted >= len(p.Notes) || p.SentAt.IsZero() || l.sending[id] || now.Before(l.retry[id].at) {
 			continue
 		}
 		set := l.set()
@@ -91,6 +95,6 @@ func (l *loop) noted(auth *authority, key string, n int, err error) {
 	}
 	w := &write{}
 	p := l.page(w, key)
-	p.Noted = max(p.Noted, n+1)
+	p.Noted = min(max(p.Noted, n+1), len(p.Notes))
 	l.commit(w)
 }

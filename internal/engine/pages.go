@@ -20,7 +20,7 @@ func (l *loop) wantPage(w *write, inc *signalbox.Incident, note signalbox.PageNo
 	fresh := len(p.Incidents) == 0
 	if fresh {
 		p.Due, p.Owner, p.MadeAt, p.Detector = now.Add(wait), note.Owner, now, inc.Reading.Detector
-		p.SentAt, p.AckedAt, p.AckedBy = time.Time{}, time.Time{}, ""
+		begin(p)
 		if key == inc.DedupKey {
 			l.made[note.Owner] = append(policy.Lately(l.made[note.Owner], now), policy.Made{Detector: inc.Reading.Detector, At: now})
 		}
@@ -39,11 +39,21 @@ func (l *loop) wantPage(w *write, inc *signalbox.Incident, note signalbox.PageNo
 		p.Want++
 	}
 	inc.Page, inc.PageAfter = key, note.Why
+	plan := p.Body.Plan
+	if fresh || len(note.Plan) > 0 {
+		plan = note.Plan
+	}
 	p.Body = l.body(w, p)
-	p.Body.Plan = note.Plan
+	p.Body.Plan = plan
 	w.entry(journal.PageWanted, inc.ID, "", note)
 	l.e.o.Log.Info("page", "incident", inc.ID, "subject", inc.Reading.Subject, "owner", p.Owner, "page", key, "why", note.Why)
 	l.inform(w, inc)
+}
+
+// begin forgets what a page with a key that is used again was told before.
+func begin(p *signalbox.Page) {
+	p.SentAt, p.AckedAt, p.AckedBy = time.Time{}, time.Time{}, ""
+	p.Causes, p.Notes, p.Noted = nil, nil, 0
 }
 
 // mostTogether is how many incidents share one page.
@@ -62,8 +72,8 @@ func (l *loop) pageOf(w *write, inc *signalbox.Incident, note *signalbox.PageNot
 		}
 		note.Group = causeGroup + string(note.With)
 	}
-	if own := l.groupKey(w, causeGroup+string(inc.ID)); l.knownPage(w, own) != nil {
-		return own, 0 // others wait on it already
+	if own := l.groupKey(w, causeGroup+string(inc.ID)); l.hasRoom(w, own) && l.knownPage(w, own).Owner == note.Owner {
+		return own, 0 // others wait on it already; if they paged another, this owner must know too
 	}
 	if note.Group == "" {
 		if key := l.sharing(note); key != "" {
@@ -132,30 +142,56 @@ func (l *loop) refreshPage(w *write, inc *signalbox.Incident) {
 		return
 	}
 	p := l.page(w, inc.Page)
+	plan := p.Body.Plan
 	p.Body = l.body(w, p)
+	p.Body.Plan = plan
 	if l.sending[inc.Page] {
 		p.Want++ // what is on its way says less
 	}
 }
 
-// leavePage takes an incident off its pages; a page is resolved, with its
-// ladder, with the last one that it speaks of.
+// leavePage takes an incident off its pages; a page is resolved with the last one
+// that it speaks of, and with it all that were made of it.
 func (l *loop) leavePage(w *write, inc *signalbox.Incident) {
 	for _, key := range append([]string{inc.Page}, inc.AlsoPaged...) {
 		if key == "" || l.knownPage(w, key) == nil {
 			continue
 		}
 		p := l.page(w, key)
+		if p.Event == signalbox.PageResolve {
+			continue
+		}
 		p.Incidents = slices.DeleteFunc(slices.Clone(p.Incidents), func(id signalbox.IncidentID) bool { return id == inc.ID })
+		made := l.madeOf(w, key)
+		for _, k := range made {
+			l.page(w, k).Incidents = slices.Clone(p.Incidents)
+		}
 		if len(p.Incidents) > 0 {
 			continue
 		}
 		l.endPage(w, p)
-		for _, rung := range l.rungs(key) {
-			l.endPage(w, l.page(w, rung.Key))
+		for _, k := range made {
+			l.endPage(w, l.page(w, k))
 		}
 		w.entry(journal.PageWanted, inc.ID, "", "resolve")
 	}
+}
+
+// madeOf are the open pages that were made of a page: its rungs, and those that
+// inform others of it.
+func (l *loop) madeOf(w *write, key string) (keys []string) {
+	for k, p := range l.state.Pages {
+		if p.Of == key && w.pages[k] == nil && p.Event != signalbox.PageResolve {
+			keys = append(keys, k)
+		}
+	}
+	for k, p := range w.pages {
+		if p.Of == key && p.Event != signalbox.PageResolve {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 func (l *loop) endPage(w *write, p *signalbox.Page) {
@@ -192,10 +228,16 @@ func (l *loop) pageStep(d *signalbox.Decision, now time.Time) {
 func (l *loop) tellOther(w *write, inc *signalbox.Incident, note signalbox.PageNote) {
 	key := inc.DedupKey + "-" + signalbox.KeyPart(note.Owner)
 	p := l.page(w, key)
+	if len(p.Incidents) == 0 {
+		begin(p)
+		p.MadeAt, p.Detector = l.now(), inc.Reading.Detector
+	}
 	p.Owner, p.Event, p.Why, p.At = note.Owner, signalbox.PageTrigger, note.Why, l.now()
 	p.Incidents = []signalbox.IncidentID{inc.ID}
 	p.Want++
 	p.Body = l.body(w, p)
-	inc.AlsoPaged = append(slices.Clone(inc.AlsoPaged), key)
+	if !slices.Contains(inc.AlsoPaged, key) {
+		inc.AlsoPaged = append(slices.Clone(inc.AlsoPaged), key)
+	}
 	w.entry(journal.PageWanted, inc.ID, "", note)
 }

@@ -31,10 +31,10 @@ func (l *loop) useSecond(now time.Time) {
 			continue
 		}
 		l.pagerFails(p.Owner, now)
-		second := set.Ladders[p.Owner].Second
-		if second == nil {
-			second = set.Ladders[set.DefaultOwner].Second
+		if l.auth == nil {
+			return // the store failed meanwhile
 		}
+		second := set.second(p.Owner)
 		if second == nil {
 			continue
 		}
@@ -47,6 +47,14 @@ func (l *loop) useSecond(now time.Time) {
 			l.e.post(context.WithoutCancel(ctx), func(l *loop) { l.secondTook(auth, &page, err) })
 		}()
 	}
+}
+
+// second is an owner's second channel, or the default owner's; nil: there is none.
+func (s *Set) second(owner string) *signalbox.Step {
+	if second := s.Ladders[owner].Second; second != nil {
+		return second
+	}
+	return s.Ladders[s.DefaultOwner].Second
 }
 
 func (l *loop) secondTook(auth *authority, p *signalbox.Page, err error) {
@@ -76,10 +84,10 @@ func (l *loop) secondTook(auth *authority, p *signalbox.Page, err error) {
 // of our own to the default owner, which goes by the second channel too.
 func (l *loop) pagerFails(owner string, now time.Time) {
 	l.e.metrics.pagerFailing.WithLabelValues(owner).Set(1)
-	if l.failed[owner] || l.auth == nil {
-		return
-	}
 	l.failed[owner] = true
+	if old := l.state.Pages[pagerKey(owner)]; l.auth == nil || old != nil && old.Event == signalbox.PageTrigger {
+		return // it is on record, also of the process before
+	}
 	w := &write{}
 	p := l.page(w, pagerKey(owner))
 	p.Owner, p.At, p.Event = l.set().DefaultOwner, now, signalbox.PageTrigger
@@ -93,12 +101,11 @@ func (l *loop) pagerFails(owner string, now time.Time) {
 // works ends what pagerFails told.
 func (l *loop) works(owner string) {
 	key := pagerKey(owner)
-	if p := l.state.Pages[key]; l.auth == nil || p == nil && !l.failed[owner] || p != nil && p.Event == signalbox.PageResolve {
-		return
+	if l.failed[owner] {
+		delete(l.failed, owner)
+		l.e.metrics.pagerFailing.WithLabelValues(owner).Set(0)
 	}
-	delete(l.failed, owner)
-	l.e.metrics.pagerFailing.WithLabelValues(owner).Set(0)
-	if l.state.Pages[key] == nil {
+	if p := l.state.Pages[key]; l.auth == nil || p == nil || p.Event == signalbox.PageResolve {
 		return
 	}
 	w := &write{}

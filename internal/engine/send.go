@@ -16,7 +16,7 @@ import (
 func (l *loop) sendPages() {
 	now := l.now()
 	for key, p := range l.state.Pages {
-		if p.Sent >= p.Want || l.sending[key] || now.Before(p.Due) || now.Before(l.retry[key].at) {
+		if p.Sent >= p.Want || l.sending[key] || now.Before(p.Due) || now.Before(l.retry[key].at) || notesFirst(p, now) {
 			continue
 		}
 		l.sending[key] = true
@@ -28,6 +28,12 @@ func (l *loop) sendPages() {
 			l.e.post(context.WithoutCancel(ctx), func(l *loop) { l.sent(auth, &page, err) })
 		}()
 	}
+}
+
+// notesFirst reports whether a resolve is to wait for what is still to be told on
+// its page.
+func notesFirst(p *signalbox.Page, now time.Time) bool {
+	return p.Event == signalbox.PageResolve && p.Noted < len(p.Notes) && !p.SentAt.IsZero() && now.Sub(p.At).Abs() < notesBefore
 }
 
 // sendPage sends the newest event of a page by the way to its owner.
@@ -107,6 +113,8 @@ func (l *loop) sent(auth *authority, p *signalbox.Page, err error) {
 		if other := l.set().DefaultOwner; p.Event == signalbox.PageTrigger && p.Owner != other {
 			// Somebody must know: the default owner gets it instead.
 			next.Owner, next.Want = other, next.Want+1
+		} else if p.Event == signalbox.PageTrigger && next.SentAt.IsZero() {
+			next.SentAt = l.now() // nobody is left to take it over: the next rung is
 		}
 		l.e.metrics.pages["refused"].Inc()
 		l.e.o.Log.Error("page was refused", "page", p.Key, "owner", p.Owner, "error", failure)
