@@ -180,7 +180,7 @@ func New(o Options, set *Set) *Engine {
 		mail: make(chan func(*loop), 256), restore: make(chan Restored, 1),
 		metrics: newMetrics(o.Registerer), done: make(chan struct{}),
 	}
-	e.set.Store(set)
+	e.use(set)
 	return e
 }
 
@@ -254,7 +254,15 @@ func (e *Engine) call(ctx context.Context, f func(*loop)) error {
 func (e *Engine) Swap(ctx context.Context, set *Set) error {
 	return e.call(ctx, func(l *loop) {
 		l.forget(e.set.Load(), set)
-		e.set.Store(set)
+		e.use(set)
 		l.reconfigured()
 	})
+}
+
+// use puts a set in force; each owner's pager has its metric from then on.
+func (e *Engine) use(set *Set) {
+	for owner := range set.Owners {
+		e.metrics.pagerFailing.WithLabelValues(owner)
+	}
+	e.set.Store(set)
 }
