@@ -30,6 +30,9 @@ type odd struct {
 	Planned, Paged, Gave bool
 	Cleared, Word        bool
 	Suppressed           bool
+	Taken                string // scope of a person's hold
+	TakenLeft            time.Duration
+	Hand                 bool
 }
 
 type sampled struct {
@@ -102,6 +105,8 @@ func drawOdd(t *rapid.T) odd {
 		Forecast: drawForeseen(t, "forecast"), Back: drawForeseen(t, "back"),
 		Planned: rapid.Bool().Draw(t, "planned"), Next: rapid.IntRange(0, 3).Draw(t, "next"),
 		Paged: rapid.Bool().Draw(t, "paged"), Gave: rare("gave"), Cleared: rare("cleared"), Word: rare("word"), Suppressed: rare("suppressed"),
+		Taken:     mostly(t, "taken", "", rapid.SampledFrom([]string{"all", "policy/failover", "policy/other", "owner/backend", "incident/" + string(incident), "target/" + string(target)})),
+		TakenLeft: rapid.SampledFrom([]time.Duration{-time.Minute, 0, 1, time.Hour}).Draw(t, "taken left"), Hand: rare("hand"),
 	}
 	o.Acts = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) done {
 		return done{
@@ -200,6 +205,9 @@ func (o odd) buildState(b *box) {
 	if o.Pause != "" {
 		w.State.Controls.Pauses = []signalbox.Control{{Scope: o.Pause, Until: w.Now.Add(o.PauseLeft)}}
 	}
+	if o.Taken != "" {
+		w.State.Controls.Taken = []signalbox.Control{{Kind: signalbox.Take, Scope: o.Taken, Until: w.Now.Add(o.TakenLeft)}}
+	}
 	if o.Word {
 		w.State.Controls.Words = []signalbox.Control{{Kind: signalbox.TakeBack, Scope: "incident/" + string(incident)}}
 	}
@@ -221,6 +229,9 @@ func (o odd) buildState(b *box) {
 	}
 	if o.Stopped {
 		s.StoppedAt = noon
+	}
+	if o.Hand {
+		s.Hand = &signalbox.Hand{At: noon, Found: "elsewhere"}
 	}
 	w.State.Targets[target] = s
 	w.State.Budgets["all"] = &signalbox.Spend{Times: back(o.All)}
@@ -297,6 +308,10 @@ func (o odd) forbiddenBack() string {
 		return "killed"
 	case paused:
 		return "paused"
+	case o.Taken != "" && o.Taken != "policy/other" && o.TakenLeft > 0:
+		return "taken"
+	case o.Hand:
+		return "hand"
 	case o.Holder || inFlight:
 		return "held"
 	}
@@ -363,6 +378,11 @@ func whole(t *rapid.T, w *World, d signalbox.Decision) {
 	}
 	if !slices.IsSorted(d.Reads) || len(slices.Compact(slices.Clone(d.Reads))) != len(d.Reads) {
 		t.Fatalf("reads are not a sorted set: %v", d.Reads)
+	}
+	for _, r := range d.Because {
+		if r.Detail == "" || !r.Passed && r.Lifts == "" {
+			t.Fatalf("%s says nothing, or not what would change it: %+v\n%s", r.Guard, r, tell(d))
+		}
 	}
 	inc := w.State.Incidents[incident]
 	switch d.Verdict {
