@@ -77,9 +77,21 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"status", "x"}, Usage, "no arguments"},
 		{[]string{"ready", "x"}, Usage, "no arguments"},
 		{[]string{"reload", "x"}, Usage, "no arguments"},
-		{[]string{"explain"}, Usage, "one incident"},
+		{[]string{"explain"}, Usage, "one argument"},
 		{[]string{"pause"}, Usage, "one argument"},
-		{[]string{"pause", "all", "--for", "1h"}, Usage, "one argument"},
+		{[]string{"pause", "all", "--for", "1h"}, Usage, "needs --reason"},
+		{[]string{"take", "all"}, Usage, "needs --reason"},
+		{[]string{"deny", "x"}, Usage, "needs --reason"},
+		{[]string{"approve"}, Usage, "one argument"},
+		{[]string{"approve", "--reason"}, Usage, "reason"},
+		{[]string{"approvals", "x"}, Usage, "no arguments"},
+		{[]string{"policies", "x", "y"}, Usage, "one name"},
+		{[]string{"eta", "0123"}, Usage, "two arguments"},
+		{[]string{"eta", "0123", "soon"}, Usage, "45m"},
+		{[]string{"eta", "0123", "-5m"}, Usage, "5m"},
+		{[]string{"explain", "0123#0"}, Usage, "INCIDENT#N"},
+		{[]string{"explain", "--why-not", "p", "0123#1"}, Usage, "about now"},
+		{[]string{"--token-file", "missing", "status"}, Usage, "missing"},
 		{[]string{"pause", "--for", "30", "all"}, Usage, "for"},
 		{[]string{"resume", "--for", "1h", "all"}, Usage, "for"},
 		{[]string{"kill", "all"}, Usage, "no argument"},
@@ -136,7 +148,14 @@ func TestCommandsAsk(t *testing.T) {
 		want asked
 	}{
 		{[]string{"pause", "--for", "30m", "--reason", "deploy", "owner/backend"}, asked{method: "POST", path: path, body: `{"kind":"pause","scope":"owner/backend","for":"30m0s","reason":"deploy"}`}},
-		{[]string{"pause", "all"}, asked{method: "POST", path: path, body: `{"kind":"pause","scope":"all","reason":""}`}},
+		{[]string{"pause", "all", "--reason", "x"}, asked{method: "POST", path: path, body: `{"kind":"pause","scope":"all","reason":"x"}`}},
+		{[]string{"take", "incident/0123", "--for", "1h", "--reason", "mine"}, asked{method: "POST", path: path, body: `{"kind":"take","scope":"incident/0123","for":"1h0m0s","reason":"mine"}`}},
+		{[]string{"release", "incident/0123"}, asked{method: "POST", path: path, body: `{"kind":"release","scope":"incident/0123","reason":""}`}},
+		{[]string{"restore", "p"}, asked{method: "POST", path: path, body: `{"kind":"restore","scope":"policy/p","reason":""}`}},
+		{[]string{"eta", "0123", "45m", "--reason", "restore"}, asked{method: "POST", path: path, body: `{"kind":"eta","scope":"incident/0123","for":"45m0s","reason":"restore"}`}},
+		{[]string{"approve", "ab/cd"}, asked{method: "POST", path: "/api/v1/approvals/ab%2Fcd", body: `{"answer":"approve"}`}},
+		{[]string{"deny", "abcd", "--reason", "no"}, asked{method: "POST", path: "/api/v1/approvals/abcd", body: `{"answer":"deny","reason":"no"}`}},
+		{[]string{"explain", "--why-not", "p", "0123"}, asked{method: "GET", path: "/api/v1/whynot"}},
 		{[]string{"resume", "all"}, asked{method: "POST", path: path, body: `{"kind":"resume","scope":"all","reason":""}`}},
 		{[]string{"kill", "--reason", "looking"}, asked{method: "POST", path: path, body: `{"kind":"kill","scope":"all","reason":"looking"}`}},
 		{[]string{"release", "configmap core/core-env KEY"}, asked{method: "POST", path: path, body: `{"kind":"release","scope":"target/configmap core/core-env KEY","reason":""}`}},
@@ -172,6 +191,17 @@ func TestAuthenticates(t *testing.T) {
 	_, errs, code := run(t, "--server", f.URL, "--http.config.file", file, "status")
 	if code != Refused || f.asked[0].authorization != "Basic b3BzOm11Y2gtdG9vLXNlY3JldA==" || strings.Contains(errs, "much-too-secret") {
 		t.Errorf("got %d %q with %+v", code, errs, f.asked)
+	}
+	token := filepath.Join(dir, "token")
+	if err := os.WriteFile(token, []byte("a-token-0123456789\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "--server", f.URL, "--token-file", token, "status")
+	if got := f.asked[len(f.asked)-1].authorization; got != "Bearer a-token-0123456789" {
+		t.Errorf("with a token: sent %q", got)
+	}
+	if _, errs, code := run(t, "--http.config.file", file, "--token-file", token, "status"); code != Usage || !strings.Contains(errs, "both") {
+		t.Errorf("two credentials: got %d %q", code, errs)
 	}
 	if err := os.WriteFile(file, []byte("basic_auth: {username: ops, password: much-too-secret, x: y}\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -14,7 +14,6 @@ import (
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/engine"
-	"github.com/signalbox/signalbox/internal/kind"
 )
 
 // plain makes text from outside safe for a terminal: what is not printable is
@@ -113,52 +112,6 @@ func why(rs []signalbox.Reason) string {
 		held = append(held, last.Guard+": "+last.Detail)
 	}
 	return strings.Join(held, "; ")
-}
-
-func (t *tool) explain(ctx context.Context, args []string) error {
-	if len(args) != 1 {
-		return &usageError{"explain takes one incident"}
-	}
-	var x engine.Explanation
-	if err := t.ask(ctx, http.MethodGet, incidentPath(args[0]), nil, &x); err != nil || t.json {
-		return err
-	}
-	inc, r := x.Incident, x.Incident.Reading
-	fmt.Fprintf(t.Out, "incident %s: %s, owner %s\n", inc.ID, plain(r.Subject), plain(inc.Owner))
-	fmt.Fprintf(t.Out, "  detector %s, %s since %s", plain(r.Detector), r.Condition, inc.OnsetAt.Format(time.RFC3339))
-	if r.HasValue {
-		fmt.Fprintf(t.Out, ", %s against %s", kind.Format(float64(r.Value), r.Unit), plain(r.Threshold))
-	}
-	fmt.Fprintln(t.Out)
-	if inc.Closed() {
-		fmt.Fprintf(t.Out, "  ended %s: %s\n", inc.End, plain(inc.EndReason))
-	}
-	if d := x.Decision; d != nil {
-		fmt.Fprintf(t.Out, "now: %s\n", d.Verdict)
-		showReasons(t.Out, d.Because)
-		for _, s := range d.Shadow {
-			fmt.Fprintf(t.Out, "policy %s only watches; it would say %s\n", plain(s.Policy), s.Verdict)
-			showReasons(t.Out, s.Because)
-		}
-	}
-	for _, a := range x.Actions {
-		fmt.Fprintf(t.Out, "action %s: %s to %s: %s %s %s\n", a.ID, plain(a.Step.Name), plain(a.Step.To), a.Stage, a.Outcome, plain(a.Reason))
-	}
-	fmt.Fprintln(t.Out, "journal:")
-	for _, e := range x.Entries {
-		fmt.Fprintf(t.Out, "  %s  %-18s %s\n", e.At.Format("15:04:05.000"), e.Kind, plain(gist(e.Data)))
-	}
-	return nil
-}
-
-func showReasons(w io.Writer, rs []signalbox.Reason) {
-	for _, r := range rs {
-		mark := "passed"
-		if !r.Passed {
-			mark = "HELD"
-		}
-		fmt.Fprintf(w, "  %-7s %-14s %s\n", mark, r.Guard, plain(r.Detail))
-	}
 }
 
 // gist shortens an entry's data to what a line can hold.

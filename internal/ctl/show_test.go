@@ -113,7 +113,7 @@ func TestExplain(t *testing.T) {
 		t.Fatalf("got %d %q", code, errs)
 	}
 	harmless(t, out)
-	for _, want := range []string{"incident 0123456789abcdef", "6.03s against above 1s", "now: hold", "HELD    cooldown", "passed  match", "action 0123-1: read-endpoint to x·[2J", "intent"} {
+	for _, want := range []string{"incident 0123456789abcdef", "6.03s against above 1s", "decided: hold", "HELD    cooldown", "passed  match", "action 0123-1,", "read-endpoint to x·[2J", "intent"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("it must tell %q:\n%s", want, out)
 		}
@@ -134,7 +134,7 @@ func TestMessagesAreHarmless(t *testing.T) {
 	}
 	harmless(t, errs)
 	set := served(t, signalbox.Control{Kind: signalbox.Pause, Scope: "all" + evil, Who: evil})
-	out, _, _ := run(t, "--server", set.URL, "pause", "all")
+	out, _, _ := run(t, "--server", set.URL, "pause", "--reason", "x", "all")
 	harmless(t, out)
 	loaded := served(t, map[string]string{"config": evil})
 	out, _, _ = run(t, "--server", loaded.URL, "reload")
