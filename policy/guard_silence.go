@@ -11,8 +11,34 @@ func guardSilence(l *look, _ *move) answer {
 	if s := l.suppressed(); s != "" {
 		return answer{effect: waits, detail: "it is held under " + s, lifts: lifts["suppressed"]}
 	}
+	if a := l.silencesAge(); a.effect != passes {
+		return a
+	}
 	return answer{effect: passes, detail: "no silence or inhibition"}
 }
+
+// silencesAge holds while Alertmanager's silences, where they count for all
+// incidents, can't be read: somebody may have silenced this. Its page goes out.
+func (l *look) silencesAge() answer {
+	if !l.h.config.Silences {
+		return answer{effect: passes}
+	}
+	l.readSilences()
+	at, lifts := l.w.Facts.Silenced.At, "Alertmanager's silences can be read again"
+	if age := l.now.Sub(at).Abs(); !at.IsZero() && age <= silencesOld {
+		l.at(at.Add(silencesOld + time.Nanosecond))
+		return answer{effect: passes}
+	}
+	detail := fmt.Sprintf("Alertmanager's silences were read %s, at most %s old are relied on", clock(at), span(silencesOld))
+	if end := l.inc.OpenedAt.Add(corroborateWithin); l.now.Before(end) {
+		l.at(end)
+		return answer{waits, detail, lifts}
+	}
+	return answer{blocks, detail, lifts}
+}
+
+// silencesOld is how old the silences may be that are relied on.
+const silencesOld = 5 * time.Minute
 
 // silenced finds a silence of Alertmanager's that matches the incident, for
 // incidents that are not its own alerts: its labels, with its detector as

@@ -45,3 +45,17 @@ func TestGuardSilenceOfOtherDetectors(t *testing.T) {
 	b.inc().Plan, _ = b.h.rules["failover"].plan(nil)
 	b.want(signalbox.Hold, "silence")
 }
+
+// Silences that can't be read hold actions, and page after a while.
+func TestSilencesThatCannotBeRead(t *testing.T) {
+	for _, at := range []time.Time{{}, noon.Add(-5*time.Minute - 1)} {
+		c := configOf(failover())
+		c.Silences = true
+		b := newBoxOf(t, c)
+		b.w.Facts.Silenced.At = at
+		b.blocked("silence", "Alertmanager's silences were read")
+		b.later(time.Minute)
+		b.foresee(throwTo("b"), "a")
+		b.want(signalbox.Escalate, "silence")
+	}
+}

@@ -1,0 +1,89 @@
+package engine_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	signalbox "github.com/signalbox/signalbox"
+)
+
+// 10,000 alerts of 50 names to five owners within a minute are tens of pages.
+// Each incident is on exactly one of them, and all of them end.
+func TestStormOfAlertsIsTensOfPages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.quiet = true
+		for i := range 5 {
+			name := fmt.Sprintf("owner-%d", i)
+			w.set.Owners[name] = signalbox.Step{Kind: "page", Name: name}
+		}
+		w.start()
+		w.after(20 * time.Second)
+		began := time.Now()
+		storm := make([]signalbox.Reading, 10_000)
+		for i := range storm {
+			storm[i] = signalbox.Reading{
+				Detector: alerts, Series: fmt.Sprintf("f%05d", i), Episode: began.Format(time.RFC3339Nano), OnsetAt: began, At: began,
+				Subject: fmt.Sprintf("Alert%d/host-%d", i%50, i), Condition: signalbox.Breached, Summary: "it fires", Owner: fmt.Sprintf("owner-%d", i%5),
+			}
+		}
+		send := func() {
+			for i := 0; i < len(storm); i += 100 {
+				if err := w.engine.Receive(t.Context(), signalbox.Batch{Source: alerts, At: time.Now(), Readings: storm[i : i+100]}); err != nil {
+					t.Fatal(err)
+				}
+				w.after(500 * time.Millisecond)
+				w.compact()
+			}
+			w.after(time.Minute)
+		}
+		send()
+		on, pages := map[signalbox.IncidentID]int{}, 0
+		for key, p := range w.state().Pages {
+			pages++
+			for _, id := range p.Incidents {
+				on[id]++
+			}
+			if p.Sent != p.Want {
+				t.Errorf("page %s is still owed", key)
+			}
+		}
+		t.Logf("%d incidents on %d pages, %d events to the pager", len(on), pages, len(strings.Fields(w.pager.log())))
+		if pages >= 100 || len(on) != len(storm) {
+			t.Errorf("%d incidents on %d pages, want %d on fewer than 100", len(on), pages, len(storm))
+		}
+		for id, n := range on {
+			if n != 1 {
+				t.Errorf("incident %s is on %d pages", id, n)
+			}
+		}
+		for i := range storm {
+			storm[i].Condition, storm[i].At, storm[i].EndedAt = signalbox.Clear, time.Now(), time.Now()
+		}
+		send()
+		if left := len(w.state().Pages); left > 0 {
+			t.Errorf("%d pages are left", left)
+		}
+		last := map[string]signalbox.PageEvent{}
+		for _, e := range w.pager.events {
+			last[e.key] = e.event
+		}
+		for key, event := range last {
+			if event != signalbox.PageResolve {
+				t.Errorf("%s is left at %s", key, event)
+			}
+		}
+		w.audit(nil)
+	})
+}
+
+// compact forgets the store's history, which the one in memory looks through.
+func (w *world) compact() {
+	_, rev, err := w.store.List(w.t.Context(), "none/")
+	if err == nil {
+		_ = w.store.Compact(w.t.Context(), rev) // it may be compacted so far already
+	}
+}
