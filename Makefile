@@ -39,6 +39,7 @@ INCIDENTS ?= 100000
 DAYS ?= 90
 sim:
 	SIGNALBOX_INCIDENTS=$(INCIDENTS) SIGNALBOX_DAYS=$(DAYS) SIGNALBOX_SEED=$(SEED) GOGC=300 $(GO) test -count=1 -timeout 0 -v -run TestNinetyDays ./test/sim
+	$(GO) test -count=1 -v -run TestStormOfAlerts ./internal/engine
 
 ## check: lint and unit tests, for the inner loop
 check: lint
