@@ -10,7 +10,7 @@ import (
 )
 
 // mostAsked is how often a person is asked for one step of one incident: after
-// that automation gives up on it.
+// that automation gives up on it, until it is released.
 const mostAsked = 3
 
 // wantsApproval says why a person must approve a move; empty: nobody must.
@@ -52,11 +52,14 @@ func (m *move) bound() string {
 // approved takes a move that every guard lets pass, and that a person must
 // approve. go is what is done once one has.
 func (l *look) approved(m *move, do signalbox.Decision, why string) signalbox.Decision {
-	bound, changed := m.bound(), false
-	for n := range mostAsked {
+	bound, changed, counted := m.bound(), false, 0
+	for n := 0; counted < mostAsked; n++ {
 		id := signalbox.NewApprovalID(l.inc.ID, m.index, m.undone(), n)
 		l.read(signalbox.ApprovalKey(id))
 		a := l.w.State.Approvals[id]
+		if a != nil && (l.inc.ReleasedAt.IsZero() || a.AskedAt.After(l.inc.ReleasedAt)) {
+			counted++ // those of before a person gave it back count no more
+		}
 		switch {
 		case a == nil:
 			return l.ask(m, id, bound, why, changed)

@@ -181,6 +181,10 @@ func TestApprovalDeniedAndExpired(t *testing.T) {
 			if d.Verdict != signalbox.Escalate || d.GaveUp == "" {
 				t.Fatalf("asks for ever:\n%s", tell(d))
 			}
+			b.later(time.Minute)
+			b.inc().ReleasedAt = b.w.Now
+			b.foresee(throwTo("b"), "a")
+			b.want(signalbox.Ask, "approval") // a release begins anew
 			return
 		}
 		if d.Verdict != signalbox.Ask {
@@ -215,4 +219,13 @@ func TestPropertyNothingGatedWithoutItsApproval(t *testing.T) {
 			t.Fatalf("approval %+v:\n%s", a, tell(d))
 		}
 	})
+}
+
+// A policy in shadow tells no hand that it found: that would block the others.
+func TestShadowFindsNoHand(t *testing.T) {
+	b := newBox(t, inAutonomy(Shadow))
+	b.foresee(throwTo("b"), "a").Hand = "the fence is not ours"
+	if d := b.decide(); len(d.Shadow) != 1 || len(d.Hands) > 0 || d.Demote != "" {
+		t.Errorf("got %+v:\n%s", d.Shadow, tell(d))
+	}
 }

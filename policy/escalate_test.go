@@ -19,7 +19,9 @@ func ladderBook(t interface{ Fatal(...any) }) *Handbook {
 	}, Ownership: []OwnerRule{
 		{Detector: "lag*", Labels: map[string]string{"env": "prod-*"}, Owner: "db"},
 		{Subject: "queue/*", Owner: "ops"},
-		{Target: "configmap core/*", Owner: "ops"}, {Target: "*replica*", Owner: "db"}, {Target: "configmap *", Owner: "ops"},
+		{Target: "configmap core/*", Owner: "ops"},
+		{Target: "*replica*", Owner: "db"},
+		{Target: "configmap *", Owner: "ops"},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -134,8 +136,19 @@ func TestLike(t *testing.T) {
 		pattern, text string
 		want          bool
 	}{
-		{"", "x", true}, {"a", "a", true}, {"a", "ab", false}, {"*", "", true}, {"a*", "ab", true}, {"*b", "ab", true}, {"a*a", "a", false},
-		{"a*b*c", "axxbyyc", true}, {"a*b*c", "ac", false}, {"a**c", "ac", true}, {"ab*bc", "abc", false}, {"*x*x*", "x", false}, {"*x*x*", "xx", true},
+		{"", "x", true},
+		{"a", "a", true},
+		{"a", "ab", false},
+		{"*", "", true},
+		{"a*", "ab", true},
+		{"*b", "ab", true},
+		{"a*a", "a", false},
+		{"a*b*c", "axxbyyc", true},
+		{"a*b*c", "ac", false},
+		{"a**c", "ac", true},
+		{"ab*bc", "abc", false},
+		{"*x*x*", "x", false},
+		{"*x*x*", "xx", true},
 	} {
 		if got := like(c.pattern, c.text); got != c.want {
 			t.Errorf("%q like %q: got %t", c.text, c.pattern, got)

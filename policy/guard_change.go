@@ -60,7 +60,7 @@ func (l *look) going(c *Change) (going, seen bool, detail string) {
 		fresh, why := l.fresh(r)
 		switch {
 		case !fresh:
-			detail, seen = fmt.Sprintf("%s can't be seen: %s on %s, %s", what, r.Detector, r.Subject, why), false
+			detail = fmt.Sprintf("%s can't be seen: %s on %s, %s", what, r.Detector, r.Subject, why)
 		case r.Condition == signalbox.Breached:
 			return true, true, fmt.Sprintf("%s is under way: %s on %s since %s", what, r.Detector, r.Subject, clock(r.OnsetAt))
 		}

@@ -28,7 +28,9 @@ func guardHand(l *look, m *move) answer {
 		return answer{}
 	}
 	if hand := l.foundHand(m); hand != nil {
-		l.hands = append(l.hands, *hand)
+		if !m.shadow { // which causes nothing
+			l.hands = append(l.hands, *hand)
+		}
 		return answer{blocks, fmt.Sprintf("another's hand is on %s: %s", hand.Target, hand.Found), "signalboxctl release 'target/" + string(hand.Target) + "'"}
 	}
 	return answer{effect: passes, detail: "nobody else's hand is on it"}
@@ -45,7 +47,7 @@ func (l *look) taken(m *move) *signalbox.Control {
 			}
 			l.at(c.Until)
 		}
-		if l.pauses(*c, m) || c.Scope == "incident/"+string(l.inc.ID) || c.Scope == "subject/"+l.inc.Reading.Subject {
+		if l.pauses(*c, m) || c.Scope == "incident/"+string(l.inc.ID) {
 			return c
 		}
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 func TestGuardHandTaken(t *testing.T) {
-	for _, scope := range []string{"all", "incident/" + string(incident), "policy/failover", "owner/backend", "target/" + string(target), "subject/db/eu"} {
+	for _, scope := range []string{"all", "incident/" + string(incident), "policy/failover", "owner/backend", "target/" + string(target)} {
 		b := newBox(t)
 		b.w.State.Controls.Taken = []signalbox.Control{{Kind: signalbox.Take, Scope: scope, Who: "@be-lead", Reason: "mine", At: noon, Until: noon.Add(time.Hour)}}
 		d := b.blocked("hand", scope+" was taken by @be-lead at 2026-03-01 12:00:00Z until 2026-03-01 13:00:00Z: mine")

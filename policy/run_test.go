@@ -139,11 +139,13 @@ func TestRunbooks(t *testing.T) {
 		code  string
 	}{
 		"one after the other, where the one before did not help": {
-			[]signalbox.Step{named("one", signalbox.Flow{}), named("two", signalbox.Flow{})}, nil,
+			[]signalbox.Step{named("one", signalbox.Flow{}), named("two", signalbox.Flow{})},
+			nil,
 			"0 not_recovered back one 1 not_recovered back two", signalbox.Escalate, "gave_up",
 		},
 		"a chain is verified at its end, and taken back in reverse": {
-			[]signalbox.Step{named("one", next), named("two", next), named("three", signalbox.Flow{})}, nil,
+			[]signalbox.Step{named("one", next), named("two", next), named("three", signalbox.Flow{})},
+			nil,
 			"0 1 2 not_recovered back three back two back one", signalbox.Escalate, "gave_up",
 		},
 		"a lane": {
@@ -163,14 +165,17 @@ func TestRunbooks(t *testing.T) {
 		},
 		"failed, and rescued to the end": {
 			[]signalbox.Step{named("one", next), named("help", signalbox.Flow{Rescue: 1, Then: signalbox.ThenNext}), named("two", next)},
-			map[string]string{"one": back}, "0 0 0 0:failed 1 not_recovered back help", signalbox.Escalate, "gave_up",
+			map[string]string{"one": back},
+			"0 0 0 0:failed 1 not_recovered back help", signalbox.Escalate, "gave_up",
 		},
 		"failed, rescued, and resumed": {
 			[]signalbox.Step{named("one", next), named("help", signalbox.Flow{Rescue: 1, Then: signalbox.ThenNext, Resume: true}), named("two", next)},
-			map[string]string{"one": back}, "0 0 0 0:failed 1 2 not_recovered back two back help", signalbox.Escalate, "gave_up",
+			map[string]string{"one": back},
+			"0 0 0 0:failed 1 2 not_recovered back two back help", signalbox.Escalate, "gave_up",
 		},
 		"a rescue is passed over where nothing failed": {
-			[]signalbox.Step{named("one", next), named("help", signalbox.Flow{Rescue: 1}), named("two", next)}, nil,
+			[]signalbox.Step{named("one", next), named("help", signalbox.Flow{Rescue: 1}), named("two", next)},
+			nil,
 			"0 2 not_recovered back two back one", signalbox.Escalate, "gave_up",
 		},
 		"waited for": {
@@ -180,7 +185,8 @@ func TestRunbooks(t *testing.T) {
 			[]signalbox.Step{waitFor("replica/none", 0, time.Minute), named("two", next)}, nil, "0:failed", signalbox.Escalate, "gave_up",
 		},
 		"a step's time runs from when the one before it was judged and taken back": {
-			[]signalbox.Step{named("one", signalbox.Flow{}), named("two", signalbox.Flow{Within: 30 * time.Second})}, nil,
+			[]signalbox.Step{named("one", signalbox.Flow{}), named("two", signalbox.Flow{Within: 30 * time.Second})},
+			nil,
 			"0 not_recovered back one 1 not_recovered back two", signalbox.Escalate, "gave_up",
 		},
 		"late in flight": {

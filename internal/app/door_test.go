@@ -274,7 +274,8 @@ func TestRightsFollowTheConfiguration(t *testing.T) {
 func (h *house) statusAs(token string) (st struct {
 	Controls  signalbox.Controls
 	Incidents []signalbox.Incident
-}) {
+},
+) {
 	h.t.Helper()
 	got := h.as(token, http.MethodGet, "/api/v1/status", "")
 	if err := json.Unmarshal([]byte(got.body), &st); err != nil || got.status != http.StatusOK {

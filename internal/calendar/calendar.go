@@ -47,7 +47,8 @@ func Parse(ics []byte, from, to time.Time) ([]signalbox.Window, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &reading{from: from, to: to, until: time.Now().Add(patience), defined: map[string]*ical.Component{}, zones: map[string]*time.Location{}}
+	r := &reading{from: from, to: to, until: time.Now().Add(patience), //nolint:forbidigo // bounds the work, decides nothing
+		defined: map[string]*ical.Component{}, zones: map[string]*time.Location{}}
 	for _, c := range calendars {
 		for _, part := range c.Children {
 			if id := part.Props.Get(ical.PropTimezoneID); part.Name == ical.CompTimezone && id != nil {

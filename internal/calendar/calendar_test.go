@@ -72,24 +72,42 @@ func TestParse(t *testing.T) {
 		"over":                {event("DTSTART:20260228T230000Z", "DURATION:PT1H"), nil},
 		"still under way":     {event("DTSTART:20260228T230000Z", "DURATION:PT1H1S"), []string{"2026-02-28T23:00:00 2026-03-01T00:00:01 Sale"}},
 		"later":               {event("DTSTART:20260601T000000Z", "DURATION:PT1H"), nil},
-		"an old rule": {event("DTSTART:19700105T100000Z", "DURATION:PT1H", "RRULE:FREQ=YEARLY;BYMONTH=5;BYDAY=1MO"),
-			[]string{"2026-05-04T10:00:00 2026-05-04T11:00:00 Sale"}},
-		"a rule older than 290 years": {event("DTSTART:16010504T100000Z", "DURATION:PT1H", "RRULE:FREQ=YEARLY"),
-			[]string{"2026-05-04T10:00:00 2026-05-04T11:00:00 Sale"}},
-		"counted": {event("DTSTART:20260401T100000Z", "DURATION:PT1H", "RRULE:FREQ=DAILY;COUNT=3", "EXDATE:20260401T100000Z,20260402T100000Z"),
-			[]string{"2026-04-03T10:00:00 2026-04-03T11:00:00 Sale"}},
-		"until a day, which is in it": {event("DTSTART:20260401T100000Z", "DURATION:PT1H", "RRULE:FREQ=DAILY;UNTIL=20260402"),
-			[]string{"2026-04-01T10:00:00 2026-04-01T11:00:00 Sale", "2026-04-02T10:00:00 2026-04-02T11:00:00 Sale"}},
-		"the first, though the rule does not give it": {event("DTSTART:20260401T100000Z", "DURATION:PT1H", "RRULE:FREQ=WEEKLY;BYDAY=MO;UNTIL=20260406T120000Z"),
-			[]string{"2026-04-01T10:00:00 2026-04-01T11:00:00 Sale", "2026-04-06T10:00:00 2026-04-06T11:00:00 Sale"}},
-		"listed": {event("DTSTART:20260401T100000Z", "DURATION:PT1H", "RDATE:20260501T100000Z", "RDATE;VALUE=PERIOD:20260502T100000Z/20260502T120000Z,20260503T100000Z/PT3H"),
-			[]string{"2026-04-01T10:00:00 2026-04-01T11:00:00 Sale", "2026-05-01T10:00:00 2026-05-01T11:00:00 Sale", "2026-05-02T10:00:00 2026-05-02T12:00:00 Sale", "2026-05-03T10:00:00 2026-05-03T13:00:00 Sale"}},
-		"days across the change of the clocks": {strings.Replace(event("DTSTART;VALUE=DATE:20260328", "RRULE:FREQ=DAILY;COUNT=2"), "BEGIN:VEVENT", "X-WR-TIMEZONE:Europe/Berlin\nBEGIN:VEVENT", 1),
-			[]string{"2026-03-27T23:00:00 2026-03-28T23:00:00 Sale", "2026-03-28T23:00:00 2026-03-29T22:00:00 Sale"}},
-		"twice the same, and two calendars": {event("DTSTART:20260401T100000Z", "DURATION:PT1H") + event("DTSTART:20260401T100000Z", "DURATION:PT1H"),
-			[]string{"2026-04-01T10:00:00 2026-04-01T11:00:00 Sale"}},
-		"a folded line": {"\ufeffBEGIN:VCALENDAR\nBEG\n IN:VEVENT\nSUMM\n ARY:A\n\t\n  b\nDTSTART:20260401T1\n 00000Z\nDURATION:PT1H\nEND:VEVENT\nEND:VCALENDAR",
-			[]string{"2026-04-01T10:00:00 2026-04-01T11:00:00 A b"}},
+		"an old rule": {
+			event("DTSTART:19700105T100000Z", "DURATION:PT1H", "RRULE:FREQ=YEARLY;BYMONTH=5;BYDAY=1MO"),
+			[]string{"2026-05-04T10:00:00 2026-05-04T11:00:00 Sale"},
+		},
+		"a rule older than 290 years": {
+			event("DTSTART:16010504T100000Z", "DURATION:PT1H", "RRULE:FREQ=YEARLY"),
+			[]string{"2026-05-04T10:00:00 2026-05-04T11:00:00 Sale"},
+		},
+		"counted": {
+			event("DTSTART:20260401T100000Z", "DURATION:PT1H", "RRULE:FREQ=DAILY;COUNT=3", "EXDATE:20260401T100000Z,20260402T100000Z"),
+			[]string{"2026-04-03T10:00:00 2026-04-03T11:00:00 Sale"},
+		},
+		"until a day, which is in it": {
+			event("DTSTART:20260401T100000Z", "DURATION:PT1H", "RRULE:FREQ=DAILY;UNTIL=20260402"),
+			[]string{"2026-04-01T10:00:00 2026-04-01T11:00:00 Sale", "2026-04-02T10:00:00 2026-04-02T11:00:00 Sale"},
+		},
+		"the first, though the rule does not give it": {
+			event("DTSTART:20260401T100000Z", "DURATION:PT1H", "RRULE:FREQ=WEEKLY;BYDAY=MO;UNTIL=20260406T120000Z"),
+			[]string{"2026-04-01T10:00:00 2026-04-01T11:00:00 Sale", "2026-04-06T10:00:00 2026-04-06T11:00:00 Sale"},
+		},
+		"listed": {
+			event("DTSTART:20260401T100000Z", "DURATION:PT1H", "RDATE:20260501T100000Z", "RDATE;VALUE=PERIOD:20260502T100000Z/20260502T120000Z,20260503T100000Z/PT3H"),
+			[]string{"2026-04-01T10:00:00 2026-04-01T11:00:00 Sale", "2026-05-01T10:00:00 2026-05-01T11:00:00 Sale", "2026-05-02T10:00:00 2026-05-02T12:00:00 Sale", "2026-05-03T10:00:00 2026-05-03T13:00:00 Sale"},
+		},
+		"days across the change of the clocks": {
+			strings.Replace(event("DTSTART;VALUE=DATE:20260328", "RRULE:FREQ=DAILY;COUNT=2"), "BEGIN:VEVENT", "X-WR-TIMEZONE:Europe/Berlin\nBEGIN:VEVENT", 1),
+			[]string{"2026-03-27T23:00:00 2026-03-28T23:00:00 Sale", "2026-03-28T23:00:00 2026-03-29T22:00:00 Sale"},
+		},
+		"twice the same, and two calendars": {
+			event("DTSTART:20260401T100000Z", "DURATION:PT1H") + event("DTSTART:20260401T100000Z", "DURATION:PT1H"),
+			[]string{"2026-04-01T10:00:00 2026-04-01T11:00:00 Sale"},
+		},
+		"a folded line": {
+			"\ufeffBEGIN:VCALENDAR\nBEG\n IN:VEVENT\nSUMM\n ARY:A\n\t\n  b\nDTSTART:20260401T1\n 00000Z\nDURATION:PT1H\nEND:VEVENT\nEND:VCALENDAR",
+			[]string{"2026-04-01T10:00:00 2026-04-01T11:00:00 A b"},
+		},
 	} {
 		got, err := Parse([]byte(c.text), march, june)
 		if err != nil || !slices.Equal(shown(got), c.want) {
@@ -131,8 +149,10 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 		"this and the rest": {event("DTSTART:20260401T100000Z", "RECURRENCE-ID;RANGE=THISANDFUTURE:20260401T100000Z"), "RECURRENCE-ID: RANGE=THISANDFUTURE is not supported"},
 		"an empty zone":     {zone(""), "has neither STANDARD nor DAYLIGHT"},
 		"no offset":         {zone("BEGIN:STANDARD\nDTSTART:20200101T000000\nTZOFFSETFROM:+0100\nTZOFFSETTO:1h\nEND:STANDARD\n"), `time zone "Ours": STANDARD: TZOFFSETTO: "1h" is no offset`},
-		"a restless zone": {zone("BEGIN:STANDARD\nDTSTART:20000101T000000\nTZOFFSETFROM:+0100\nTZOFFSETTO:+0200\nRRULE:FREQ=DAILY\nEND:STANDARD\n"),
-			"it must change at most 4096 times"},
+		"a restless zone": {
+			zone("BEGIN:STANDARD\nDTSTART:20000101T000000\nTZOFFSETFROM:+0100\nTZOFFSETTO:+0200\nRRULE:FREQ=DAILY\nEND:STANDARD\n"),
+			"it must change at most 4096 times",
+		},
 	} {
 		got, err := Parse([]byte(c.text), march, june)
 		if err == nil || !strings.Contains(err.Error(), c.want) || got != nil {

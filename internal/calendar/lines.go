@@ -53,13 +53,13 @@ func prepare(ics []byte) (io.Reader, error) {
 		if len(line) > maxLine || params(line) > maxParams {
 			return nil, fmt.Errorf("%s: a line must have at most %d bytes, and %d before its value", prop, maxLine, maxParams)
 		}
-		switch value := upper(string(bytes.TrimSpace(line[end+1:]))); {
-		case prop == "BEGIN":
-			if value == ical.CompEvent {
+		switch prop {
+		case "BEGIN":
+			if value := upper(string(bytes.TrimSpace(line[end+1:]))); value == ical.CompEvent {
 				events++
 			}
 			depth++
-		case prop == "END":
+		case "END":
 			depth--
 		}
 		if depth > maxDepth {

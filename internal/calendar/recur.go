@@ -66,7 +66,7 @@ func (r *reading) rule(text string, start time.Time, end func(time.Time) time.Ti
 	for {
 		at, ok := next()
 		switch {
-		case time.Now().After(r.until):
+		case time.Now().After(r.until): //nolint:forbidigo // bounds the work, decides nothing
 			return errPatience
 		case !ok || !at.Before(r.to):
 			return nil

@@ -113,7 +113,7 @@ func (r *reading) onsets(part *ical.Component, before int) ([]time.Time, error) 
 			if walls = append(walls, at); len(walls) > maxChanges {
 				return nil, fmt.Errorf("it must change at most %d times", maxChanges)
 			}
-			if time.Now().After(r.until) {
+			if time.Now().After(r.until) { //nolint:forbidigo // bounds the work, decides nothing
 				return nil, errPatience
 			}
 		}

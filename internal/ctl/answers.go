@@ -128,10 +128,9 @@ func (t *tool) record(p *engine.PolicyStatus) {
 	if against := r.NotRecovered + r.Unverified + r.ByHand + r.Denied + r.Demotions; against > 0 {
 		fmt.Fprintf(w, "against a promotion: %d times it did not help, could not be verified, or was refused, taken back or demoted\n", against)
 	}
-	switch seen := r.Would + r.Suggested + r.Recovered; {
-	case seen == 0:
+	if seen := r.Would + r.Suggested + r.Recovered; seen == 0 {
 		fmt.Fprintln(w, "nothing argues for a promotion: it has not been seen at work")
-	default:
+	} else {
 		fmt.Fprintf(w, "for a promotion: %d times it acted and the incident recovered, or it showed what it would do\n", seen)
 	}
 	if d := p.Demoted; d != nil {

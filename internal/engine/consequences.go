@@ -62,8 +62,8 @@ func (l *loop) demote(w *write, inc signalbox.IncidentID, name, why string) {
 		ps = w.pols[name]
 	}
 	to, ok := l.set().Handbook.Demoted(name, ps)
-	if ps == nil || !ok {
-		return
+	if ps == nil || !ok || inc != "" && ps.Demoted != nil && ps.Demoted.Incident == inc {
+		return // one incident is one reason, however many of its steps did not help
 	}
 	next := l.policyState(w, name)
 	next.Demoted = &signalbox.Demotion{To: to, Why: why, At: l.now(), Incident: inc}

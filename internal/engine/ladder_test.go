@@ -22,7 +22,8 @@ func onCall(w *world, change func(*policy.Config)) *phone {
 		Hash: "ladders", DefaultOwner: "devops",
 		Owners: []policy.Owner{
 			{Name: "backend", Escalates: true, AcknowledgeWithin: 2 * time.Minute, Backup: true, LastResort: "devops"},
-			{Name: "devops"}, {Name: "support"},
+			{Name: "devops"},
+			{Name: "support"},
 		},
 	}
 	for name := range w.set.Detectors {

@@ -17,6 +17,9 @@ func (l *loop) mayHold(c signalbox.Control) error {
 	if err := l.checkScope(c.Scope); err != nil {
 		return err
 	}
+	if c.Kind == signalbox.Pause && strings.HasPrefix(c.Scope, "incident/") {
+		return fmt.Errorf("an incident is taken, not paused: scope must be all, policy/NAME, owner/NAME or target/TARGET, got %q", c.Scope)
+	}
 	if strings.TrimSpace(c.Reason) == "" {
 		return fmt.Errorf("%s needs a reason, for the journal and for those who find it", c.Kind)
 	}
@@ -36,7 +39,7 @@ func (l *loop) checkScope(scope string) error {
 		_, ok = set.Policies[name]
 	case "owner":
 		_, ok = set.Owners[name]
-	case "target", "subject":
+	case "target":
 		ok = name != ""
 	case "incident":
 		inc := l.state.Incidents[signalbox.IncidentID(name)]
@@ -116,6 +119,9 @@ func (l *loop) release(w *write, next *signalbox.Controls, c signalbox.Control) 
 	case "incident":
 		inc := l.state.Incidents[signalbox.IncidentID(name)]
 		if inc == nil || inc.Closed() {
+			if was { // it ended while a person had it
+				return nil
+			}
 			return fmt.Errorf("no open incident %q", name)
 		}
 		l.handBack(w, inc.ID, c.Who)

@@ -102,9 +102,13 @@ func TestRights(t *testing.T) {
 		scopes []string
 		want   bool
 	}{
-		{View, nil, true}, {Control, []string{"policy/reads-eu"}, false}, {Approve, nil, false},
-		{Approve, []string{"policy/reads-eu", "owner/devops"}, true}, {Approve, []string{"policy/other", "owner/backend"}, true},
-		{Approve, []string{"policy/other", "owner/devops"}, false}, {Kill, []string{"all"}, false},
+		{View, nil, true},
+		{Control, []string{"policy/reads-eu"}, false},
+		{Approve, nil, false},
+		{Approve, []string{"policy/reads-eu", "owner/devops"}, true},
+		{Approve, []string{"policy/other", "owner/backend"}, true},
+		{Approve, []string{"policy/other", "owner/devops"}, false},
+		{Kill, []string{"all"}, false},
 	} {
 		if got := oncall.May(c.do, c.scopes...); got != c.want {
 			t.Errorf("%s on %v: got %t", c.do, c.scopes, got)
