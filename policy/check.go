@@ -114,11 +114,16 @@ func (h *Handbook) check(p *Policy) (errs []error) {
 			fail("%s must not be negative, got %s", d.name, d.value)
 		}
 	}
-	if p.Verify != (signalbox.Witness{}) {
-		errs = append(errs, h.checkWitness(p.Name, "verify", p.Verify)...)
-	}
+	errs = append(errs, h.checkVerify(p)...)
 	errs = append(errs, checkRates(fmt.Sprintf("policy %q", p.Name), p.Budget)...)
 	return append(errs, h.checkRunbook(p)...)
+}
+
+func (h *Handbook) checkVerify(p *Policy) []error {
+	if p.Verify == (signalbox.Witness{}) {
+		return nil
+	}
+	return h.checkWitness(p.Name, "verify", p.Verify)
 }
 
 func (h *Handbook) checkRunbook(p *Policy) (errs []error) {

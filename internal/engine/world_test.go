@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -235,15 +234,6 @@ func (w *world) status() engine.Status {
 	return st
 }
 
-// restore gives the policy its autonomy back, where it was demoted.
-func (w *world) restorePolicy() {
-	c := signalbox.Control{Kind: signalbox.Restore, Scope: "policy/failover", Who: "test"}
-	if err := w.engine.Control(w.t.Context(), c); err != nil && !strings.Contains(err.Error(), "is not demoted") {
-		w.t.Error(err)
-	}
-	synctest.Wait()
-}
-
 // target is a switch that compares and sets, with a log of its effects.
 type target struct {
 	mu      sync.Mutex
@@ -390,18 +380,6 @@ func (p *pager) last() pageEvent {
 		return pageEvent{}
 	}
 	return p.events[len(p.events)-1]
-}
-
-// lastOf is the last event whose key begins so, or does not.
-func (p *pager) lastOf(prefix string, begins bool) pageEvent {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, e := range slices.Backward(p.events) {
-		if strings.HasPrefix(e.key, prefix) == begins {
-			return e
-		}
-	}
-	return pageEvent{}
 }
 
 type testWriter struct{ t *testing.T }
