@@ -228,6 +228,7 @@ func TestLostMessagesAreFoundByReconciling(t *testing.T) {
 	begin := time.Now()
 	am.post(t, "Lost", begin, time.Time{}, "critical")
 	b.eventually("the page", b.paged("Lost/eu", backendKey, "trigger"))
+	b.eventually("Alertmanager to have sent it", tap.heard(`"status":"firing"`, 1)) // else it has no end to tell
 	tap.lose()
 	b.stop()
 	am.post(t, "Lost", begin, time.Now(), "critical")

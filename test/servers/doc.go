@@ -12,7 +12,6 @@ package servers
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"testing"
@@ -70,19 +69,6 @@ func exists(paths []string) bool {
 		}
 	}
 	return true
-}
-
-// freePort returns a port of loopback that nobody listens on. Another process
-// may take it before it is used: a server that finds it taken is started again
-// on another.
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // ready asks a URL for 200.
