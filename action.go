@@ -54,7 +54,14 @@ type Step struct {
 	// Health names what proves each position healthy; empty: nothing does.
 	Health map[string]Witness `json:"health,omitempty"`
 	Undo   UndoMode           `json:"undo,omitempty"`
+	// Tool says that it uses a tool: there are no positions among which it
+	// chooses, and which could be proved healthy.
+	Tool bool `json:"tool,omitempty"`
 	Flow
+	// About is the incident that the step tells of, filled in when it is taken;
+	// nil: the kind has no use for it. It holds nothing that changes at each
+	// look, so that an approval binds it.
+	About *About `json:"about,omitempty"`
 	// Items are the ids that the step is about, chosen and bounded when it is
 	// taken (see Flow.Most); only kinds that take items have them.
 	Items []string `json:"items,omitempty"`
@@ -80,12 +87,31 @@ type Flow struct {
 	Rescue int `json:"rescue,omitempty"`
 	// Resume says, on the last step of a rescue, that the main line goes on.
 	Resume bool `json:"resume,omitempty"`
+	// Tells says that the step only tells people: it throws nothing, so that
+	// budgets, cooldowns and freezes do not hold it, no effect of it is awaited,
+	// and where it can't be told the runbook goes on.
+	Tells bool `json:"tells,omitempty"`
+	// Promise is how soon after the incident was opened the step is promised to
+	// be done; 0: there is no promise.
+	Promise time.Duration `json:"promise,omitempty"`
 	// Until is what a step of kind "wait" waits for.
 	Until *Wait `json:"until,omitempty"`
 	// Most bounds the items of one step, and Pace those of all its actions in
 	// a sliding window; 0: the step takes no items.
 	Most int      `json:"most,omitempty"`
 	Pace ItemPace `json:"pace,omitzero"`
+}
+
+// About is what a step may tell of its incident: facts that stay as they are.
+// Labels are as untrusted as their source.
+type About struct {
+	Incident IncidentID        `json:"incident,omitempty"`
+	Subject  string            `json:"subject,omitempty"`
+	Detector string            `json:"detector,omitempty"`
+	Owner    string            `json:"owner,omitempty"`
+	Policy   string            `json:"policy,omitempty"`
+	OpenedAt time.Time         `json:"opened_at,omitzero"`
+	Labels   map[string]string `json:"labels,omitempty"`
 }
 
 // Then says what is awaited before the next step is taken.
@@ -211,6 +237,9 @@ type Forecast struct {
 	NeedsApproval string `json:"needs_approval,omitempty"`
 	// Hand says why the target looks as if somebody else had thrown it.
 	Hand string `json:"hand,omitempty"`
+	// Takes is how long the work may go on once it was begun, before it is
+	// paged as in doubt; 0: it is over when Start returns.
+	Takes Duration `json:"takes,omitempty"`
 	// Expires is how long what is thrown would stand; 0: until taken back.
 	Expires Duration `json:"expires,omitempty"`
 }

@@ -51,6 +51,7 @@ type Decision struct {
 	Approval *Approval   `json:"approval,omitempty"` // Ask: the request
 	Uses     ApprovalID  `json:"uses,omitempty"`     // Act: the approval that it uses up
 	Spends   []string    `json:"spends,omitempty"`   // Act: scopes of the budgets in which it counts
+	Told     string      `json:"told,omitempty"`     // Escalate: what is told by it once: a mark of Incident.Told
 	Demote   string      `json:"demote,omitempty"`   // why the plan's policy loses autonomy
 	Hands    []FoundHand `json:"hands,omitempty"`    // another's hand, found now
 	Want     *Want       `json:"-"`                  // where it wants a switch to be, also while it is held
@@ -119,7 +120,7 @@ func (d *Decision) Signature() string {
 	if d.Approval != nil {
 		parts = append(parts, "approval", string(d.Approval.ID))
 	}
-	parts = append(parts, string(d.Uses), d.Demote)
+	parts = append(parts, string(d.Uses), d.Demote, d.Told)
 	for _, h := range d.Hands {
 		parts = append(parts, "hand", string(h.Target))
 	}

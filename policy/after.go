@@ -13,7 +13,7 @@ import (
 func (l *look) afterClear() signalbox.Decision {
 	var waiting *signalbox.Decision
 	for _, a := range slices.Backward(l.actions) {
-		if !l.stands(a) {
+		if a.Step.Tells || !l.stands(a) {
 			continue
 		}
 		d, decided := l.restore(a)
@@ -29,6 +29,9 @@ func (l *look) afterClear() signalbox.Decision {
 	}
 	if waiting != nil {
 		return *waiting
+	}
+	if d, left := l.tellEnd(); left {
+		return d
 	}
 	return l.resolve()
 }
@@ -57,7 +60,7 @@ func (l *look) restore(a *signalbox.Action) (d signalbox.Decision, decided bool)
 	switch _, proved := a.Step.Health[a.Forecast.Position]; {
 	case tried != nil:
 		return l.stuck(a, "taking it back failed: "+tried.Reason), true
-	case mode == signalbox.UndoAuto && !proved:
+	case mode == signalbox.UndoAuto && !proved && !a.Step.Tool:
 		return l.stuck(a, fmt.Sprintf("nothing proves its old position %q healthy", a.Forecast.Position)), true
 	case mode == signalbox.UndoAsk:
 		return l.hold("undo_ask", "%s waits for a person's word to be taken back, or for a hand (%s)", throw(&a.Step), a.Forecast.ByHand), true
@@ -107,7 +110,7 @@ func (l *look) settleDown(a *signalbox.Action) (d signalbox.Decision, waiting bo
 		}
 	}
 	h := l.healthy(a.Step.Health, a.Forecast.Position, during)
-	if _, proved := a.Step.Health[a.Forecast.Position]; !proved || h.effect == passes {
+	if _, proved := a.Step.Health[a.Forecast.Position]; !proved || h.effect == passes { // a tool has no positions to prove
 		return d, false
 	}
 	return l.hold("health", "%s stays thrown: %s", throw(&a.Step), h.detail), true
@@ -163,7 +166,7 @@ func (l *look) end() (signalbox.End, string) {
 		if isPage(&a.Step) {
 			paged++
 		}
-		if a.Undoes != "" || isPage(&a.Step) {
+		if a.Undoes != "" || quiet(&a.Step) {
 			continue
 		}
 		if a.Outcome == signalbox.Recovered {

@@ -63,6 +63,8 @@ func (l *look) approved(m *move, do signalbox.Decision, why string) signalbox.De
 		switch {
 		case a == nil:
 			return l.ask(m, id, bound, why, changed)
+		case a.State == signalbox.Denied && m.step.Tells && m.undoes == nil:
+			return l.advance(m.plan, m.index, signalbox.StepSkipped, fmt.Sprintf("not told: %s denied it at %s: %s", a.Who, clock(a.At), a.Reason))
 		case a.State == signalbox.Denied:
 			return l.hold("approval", "%s denied it at %s: %s", a.Who, clock(a.At), a.Reason)
 		case a.Bound != bound:
@@ -81,6 +83,9 @@ func (l *look) approved(m *move, do signalbox.Decision, why string) signalbox.De
 			do.Uses = id
 			return do
 		}
+	}
+	if m.step.Tells && m.undoes == nil {
+		return l.advance(m.plan, m.index, signalbox.StepSkipped, fmt.Sprintf("not told: asked for %d times, and not approved", mostAsked))
 	}
 	l.note("approval", false, "%s: asked for %d times, and not given for what is there now", why, mostAsked)
 	return l.giveUp(fmt.Sprintf("%s was not approved: asked for %d times", throw(m.step), mostAsked), "")

@@ -139,13 +139,13 @@ func (h *Handbook) checkRunbook(p *Policy) (errs []error) {
 			fail("runbook[%d] must have a kind and a name, got %q and %q", i, s.Kind, s.Name)
 		}
 		errs = append(errs, h.checkFlow(p, i)...)
-		if throwsNothing(s) {
+		if quiet(s) {
 			continue
 		}
 		if p.VerifyWithin == 0 {
 			fail("verify.within must be above 0, since runbook[%d] throws a switch", i)
 		}
-		if s.To == "" {
+		if s.To == "" && !s.Tool {
 			fail("runbook[%d].to must name a position", i)
 		}
 		switch s.Undo {
@@ -153,7 +153,7 @@ func (h *Handbook) checkRunbook(p *Policy) (errs []error) {
 		default:
 			fail("runbook[%d].undo must be auto, ask or never, got %q", i, s.Undo)
 		}
-		if _, proved := s.Health[s.To]; !proved && (p.Autonomy == Auto || p.Autonomy == Approve) {
+		if _, proved := s.Health[s.To]; !proved && !s.Tool && (p.Autonomy == Auto || p.Autonomy == Approve) {
 			fail("runbook[%d].health must say what proves position %q of %q healthy, since autonomy is %s", i, s.To, s.Name, p.Autonomy)
 		}
 		for _, position := range sortedKeys(s.Health) {

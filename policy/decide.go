@@ -43,9 +43,17 @@ func (l *look) decide() signalbox.Decision {
 	if d, asked := l.onWord(); asked {
 		return d
 	}
+	if !l.clear() {
+		if d, atRisk := l.promised(); atRisk {
+			return d
+		}
+	}
 	last := l.lastSwitched()
 	switch {
 	case last != nil && last.Stage == signalbox.Done && last.Outcome == "" && !l.goesOn(last):
+		if d, ok := l.tellBeside(); ok {
+			return d
+		}
 		return l.verify(last)
 	case l.clear():
 		return l.afterClear()
@@ -107,7 +115,7 @@ func (l *look) record(plan *signalbox.Plan, why string) string {
 	}
 	parts := make([]string, 0, len(l.actions))
 	for _, a := range l.actions {
-		if isPage(&a.Step) {
+		if quiet(&a.Step) {
 			continue
 		}
 		what := throw(&a.Step) + ": "

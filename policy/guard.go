@@ -110,7 +110,12 @@ type finding struct {
 // of them forbids the move as it is, nothing needs to be previewed.
 func (l *look) consider(m *move) finding {
 	guards := l.h.forward
-	if m.undoes != nil {
+	switch {
+	case m.step.Tells && m.undoes == nil:
+		guards = l.h.telling
+	case m.step.Tells:
+		guards, m.targets = l.h.tellingBack, m.undoes.Forecast.Targets
+	case m.undoes != nil:
 		guards, m.targets = l.h.backward, m.undoes.Forecast.Targets
 	}
 	answers := make([]answer, len(guards))

@@ -125,7 +125,7 @@ func conflict(a, b *rule) (Conflict, bool) {
 	}
 	for _, s := range a.Runbook {
 		for _, t := range b.Runbook {
-			if !throwsNothing(&s) && s.Name == t.Name && s.Kind == t.Kind && s.To != t.To {
+			if !quiet(&s) && s.Name == t.Name && s.Kind == t.Kind && s.To != t.To {
 				return Conflict{Policies: [2]string{a.Name, b.Name}, Switch: s.Name, Positions: [2]string{s.To, t.To}, Detectors: [2]string{a.On[0], b.On[0]}}, true
 			}
 		}

@@ -11,6 +11,9 @@ import (
 
 // guardHealth asks that the position to throw to is proved healthy.
 func guardHealth(l *look, m *move) answer {
+	if m.step.Tool {
+		return answer{effect: passes, detail: "it has no positions that could be proved healthy"}
+	}
 	return l.healthy(m.step.Health, m.step.To, 0)
 }
 
@@ -21,6 +24,9 @@ func guardHealthBack(l *look, m *move) answer {
 	a := m.undoes
 	if l.ineffective(a) {
 		return answer{effect: passes, detail: "not asked: " + throw(&a.Step) + " did not help"}
+	}
+	if a.Step.Tool {
+		return answer{effect: passes, detail: "it has no positions that could be proved healthy"}
 	}
 	h := l.healthy(a.Step.Health, a.Forecast.Position, l.afterHealthy())
 	if m.byWord && h.effect != passes {

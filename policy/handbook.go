@@ -15,16 +15,17 @@ import (
 
 // Handbook is a compiled Config. It is immutable and safe for concurrent use.
 type Handbook struct {
-	config    Config
-	detectors map[string]Detector
-	on        map[string][]*rule // by detector, in the order of the configuration
-	rules     map[string]*rule   // by name
-	forward   []guard
-	backward  []guard
-	budgets   map[string][]Rate   // by scope, over all policies
-	blasts    map[string][]*Blast // by detector
-	depends   []*dependency
-	owners    map[string]Owner
+	config               Config
+	detectors            map[string]Detector
+	on                   map[string][]*rule // by detector, in the order of the configuration
+	rules                map[string]*rule   // by name
+	forward              []guard
+	backward             []guard
+	telling, tellingBack []guard
+	budgets              map[string][]Rate   // by scope, over all policies
+	blasts               map[string][]*Blast // by detector
+	depends              []*dependency
+	owners               map[string]Owner
 }
 
 // rule is a policy with what was compiled from it.
@@ -38,6 +39,7 @@ type rule struct {
 	ifs       []map[signalbox.Unit]*condition // by step
 	untils    []map[signalbox.Unit]*condition // by step: what it waits for
 	hashes    []string                        // by step
+	promises  bool                            // a step of it has a promise
 }
 
 // New compiles a configuration. All that is wrong is in the error, joined; each
@@ -50,9 +52,10 @@ func New(c Config) (*Handbook, error) {
 		rules:     map[string]*rule{},
 		forward:   forwardGuards(),
 		backward:  backwardGuards(),
-		budgets:   map[string][]Rate{BudgetAll: slices.Clone(c.Budget)},
-		blasts:    map[string][]*Blast{},
-		owners:    map[string]Owner{},
+		telling:   tellingGuards(), tellingBack: tellingBackGuards(),
+		budgets: map[string][]Rate{BudgetAll: slices.Clone(c.Budget)},
+		blasts:  map[string][]*Blast{},
+		owners:  map[string]Owner{},
 	}
 	h.config.Detectors = slices.Clone(c.Detectors)
 	h.config.Policies = nil
@@ -129,6 +132,7 @@ func (h *Handbook) compile(compiler *compiler, r *rule) (errs []error) {
 	}
 	for i, s := range r.Runbook {
 		r.hashes[i] = s.Hash()
+		r.promises = r.promises || s.Promise > 0
 		r.ifs[i], r.untils[i] = map[signalbox.Unit]*condition{}, map[signalbox.Unit]*condition{}
 		if s.Until != nil {
 			r.templated = r.templated || templated(s.Until.Witness.Subject)
@@ -179,7 +183,7 @@ func (r *rule) earlier(i int) (ids []string) {
 // throws no switch.
 func firstSwitch(steps []signalbox.Step) *signalbox.Step {
 	for i := range steps {
-		if !throwsNothing(&steps[i]) {
+		if !quiet(&steps[i]) && !steps[i].Tool {
 			return &steps[i]
 		}
 	}

@@ -33,6 +33,8 @@ var lifts = map[string]string{
 	"cooldown":          "time, until the cooldown is over",
 	"ineffective":       "signalboxctl release, of its target",
 	"silence":           "the silence ends",
+	"tells":             "time, or what it waits for",
+	"promise":           "the step is done",
 	"items":             "ids that were not taken already, or time",
 	"lane":              "a runbook whose parallel steps have targets of their own",
 	"attempts":          "mend what refuses it, then release its target",

@@ -204,7 +204,7 @@ func (l *look) undoOf(id signalbox.ActionID) *signalbox.Action {
 // lastSwitched returns the last action that threw a switch forward; nil: none.
 func (l *look) lastSwitched() *signalbox.Action {
 	for _, a := range slices.Backward(l.actions) {
-		if a.Undoes == "" && !isPage(&a.Step) {
+		if a.Undoes == "" && !quiet(&a.Step) {
 			return a
 		}
 	}

@@ -57,7 +57,7 @@ type cursor struct {
 // on where the rescue says so. The steps of a lane are taken beside each other.
 func (l *look) cursor(plan *signalbox.Plan) cursor {
 	for i := 0; i < len(plan.Steps); {
-		if plan.Steps[i].Rescue != 0 {
+		if plan.Steps[i].Rescue != 0 || plan.Steps[i].Tells {
 			i++
 			continue
 		}
@@ -102,7 +102,7 @@ func (l *look) abreast(plan *signalbox.Plan, i, end int) (c cursor, stops bool) 
 func (l *look) rescue(plan *signalbox.Plan, i int) (c cursor, stops bool) {
 	resumes := false
 	for j := range plan.Steps {
-		if plan.Steps[j].Rescue != i+1 {
+		if plan.Steps[j].Rescue != i+1 || plan.Steps[j].Tells {
 			continue
 		}
 		switch l.phase(plan, j) {
@@ -128,8 +128,13 @@ func rescued(plan *signalbox.Plan, i int) bool {
 
 // goOn takes the next step of a plan.
 func (l *look) goOn(plan *signalbox.Plan, r *rule) signalbox.Decision {
+	if d, ok := l.tell(plan, r); ok {
+		return d
+	}
 	c := l.cursor(plan)
 	switch {
+	case c.next < 0 && onlyTells(plan):
+		return l.hold(tellsGuard, "its runbook only tells, and has told")
 	case c.waits:
 		return l.hold("in_flight", "steps that run at once are not all at their end")
 	case c.next < 0:
@@ -155,12 +160,19 @@ func (l *look) goOn(plan *signalbox.Plan, r *rule) signalbox.Decision {
 			return l.advance(plan, i, signalbox.StepSkipped, detail)
 		}
 	}
-	if s.Most > 0 {
-		step := *s
-		step.Items = l.items(s)
-		m.step = &step
-	}
+	m.step = l.resolved(s, plan.Policy)
 	return l.take(m)
+}
+
+// onlyTells reports whether a runbook throws nothing and pages nobody, and all
+// that it has to tell was told; what was passed over is not.
+func onlyTells(plan *signalbox.Plan) bool {
+	for i := range plan.Steps {
+		if !plan.Steps[i].Tells {
+			return false
+		}
+	}
+	return true
 }
 
 // attempts counts those at a move that had no effect.

@@ -51,7 +51,7 @@ func (l *look) takeBackChain(last *signalbox.Action) (d signalbox.Decision, deci
 		if a != last && a.Outcome != "" {
 			break // of what was judged before
 		}
-		if a.Undoes != "" || !l.stands(a) {
+		if a.Undoes != "" || a.Step.Tells || !l.stands(a) {
 			continue
 		}
 		if d, decided = l.takeBackIneffective(a); decided || undoMode(a) != signalbox.UndoAuto {
@@ -111,7 +111,7 @@ func (l *look) onWord() (d signalbox.Decision, asked bool) {
 		return d, false
 	}
 	for _, a := range slices.Backward(l.actions) {
-		if undoMode(a) == signalbox.UndoNever || !l.stands(a) || l.undoOf(a.ID) != nil {
+		if a.Step.Tells || undoMode(a) == signalbox.UndoNever || !l.stands(a) || l.undoOf(a.ID) != nil {
 			continue
 		}
 		m := l.back(a)

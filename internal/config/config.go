@@ -44,6 +44,7 @@ type Config struct {
 	Detectors    []*Detector  // as written, then those of rule files
 	ClusterRules []*RuleFiles // the rules that a cluster's resources hold
 	Switches     []*Switch    // by name
+	Tools        []*Tool      // by name
 	DefaultOwner string
 	People       map[string]people.Settings
 	Calendars    []*Calendar
@@ -98,6 +99,19 @@ type Switch struct {
 	Place     Place
 
 	proved bool // health was given, be it right or wrong
+}
+
+// Tool is one configured tool.
+type Tool struct {
+	Name     string
+	Kind     string // the remediator's
+	Key      string // the key that says what it is
+	Settings kind.Settings
+	Undo     signalbox.UndoMode
+	Spec     json.RawMessage
+	Place    Place
+
+	is kind.Tool
 }
 
 // Calendar is where the freezes of one name are read.
@@ -163,6 +177,6 @@ func (c *Config) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.String("path", c.Path), slog.String("hash", c.Hash[:min(12, len(c.Hash))]),
 		slog.Int("sources", len(c.Sources)), slog.Int("detectors", len(c.Detectors)),
-		slog.Int("switches", len(c.Switches)), slog.Int("policies", len(c.Policy.Policies)),
+		slog.Int("switches", len(c.Switches)), slog.Int("tools", len(c.Tools)), slog.Int("policies", len(c.Policy.Policies)),
 	)
 }

@@ -33,6 +33,8 @@ type fileKeys struct {
 	RuleFiles []ruleFileKeys `yaml:"rule_files,omitempty"`
 	// What may be thrown, by name, and the only positions that it has.
 	Switches map[string]switchKeys `yaml:"switches,omitempty"`
+	// What else runbooks use, by name: a job, a rollout, a channel.
+	Tools map[string]toolKeys `yaml:"tools,omitempty"`
 	// What should be done? The first that matches an incident is taken.
 	Policies []policyKeys `yaml:"policies,omitempty"`
 	// What depends on what: the actions on what depends wait while what it depends on is ill.
@@ -138,6 +140,14 @@ type switchKeys struct {
 	Positions map[string]string `yaml:"positions" jsonschema:"required"`
 	// Which series proves a position healthy.
 	Health *healthKeys `yaml:"health,omitempty"`
+}
+
+// toolKeys is what every tool has, beside the one key of a remediator that says
+// what it is.
+type toolKeys struct {
+	// Who may take back what was done with it, where that can be taken back:
+	// by itself when its incident is over, on a person's word, or by hand only.
+	Undo signalbox.UndoMode `yaml:"undo,omitempty" default:"ask"`
 }
 
 // healthKeys names the series that proves a position healthy.

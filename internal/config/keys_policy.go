@@ -40,11 +40,11 @@ type approveKeys struct {
 }
 
 // PlainStepKeys is what every step has, beside the one key of a remediator that
-// names its switch or owner, or wait.
+// names its switch, tool or owner, or wait.
 type PlainStepKeys struct {
 	// How later conditions call it: steps.ID.
 	ID string `yaml:"id,omitempty"`
-	// The position that a switch is thrown to.
+	// The position that a switch is thrown to, or what is done with a tool.
 	To string `yaml:"to,omitempty"`
 	// A condition in CEL that must hold when the step is taken.
 	If string `yaml:"if,omitempty"`
@@ -54,6 +54,8 @@ type PlainStepKeys struct {
 	Then string `yaml:"then,omitempty" jsonschema:"enum=verify,enum=next" default:"verify"`
 	// How long it may take until it is done, from when it is next; past it, it has failed.
 	Within kind.Duration `yaml:"within,omitempty"`
+	// How soon after the incident was opened the step is promised to be done: when two thirds of it have gone by and it is not, its owner is paged.
+	Promise kind.Duration `yaml:"promise,omitempty"`
 	// A step that only waits, and for what.
 	Wait *waitKeys `yaml:"wait,omitempty"`
 	// The ids that the step takes of its incident, for kinds that take ids.

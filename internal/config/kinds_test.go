@@ -39,6 +39,14 @@ func testKinds() Kinds {
 				},
 			},
 			{
+				Name: "gadget", Keyword: "gadget", Spec: testSpec,
+				Tools: map[string]kind.Tool{"gadget": {Settings: func() kind.Settings { return &testGadget{} }, Moves: func(kind.Settings) []string { return []string{"paused", "restarted"} }}},
+			},
+			{
+				Name: "herald", Keyword: "herald", Spec: testSpec,
+				Tools: map[string]kind.Tool{"herald": {Settings: func() kind.Settings { return &testGadget{} }, Tells: true, About: true}},
+			},
+			{
 				Name: "page", Keyword: "page", Spec: testSpec,
 				Owner: map[string]func() kind.Settings{"pagerduty": func() kind.Settings { return &testPager{} }},
 			},
@@ -183,3 +191,9 @@ func (s *testPager) Validate(fail kind.Fail) {
 	}
 	testURL(fail, s.URL)
 }
+
+type testGadget struct {
+	Deployment string `yaml:"deployment" jsonschema:"required"`
+}
+
+func (*testGadget) Validate(kind.Fail) {}

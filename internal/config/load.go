@@ -24,6 +24,7 @@ type loader struct {
 	sourceOf   map[string]*Source // nil: declared, but wrong
 	ownerOf    map[string]*Owner
 	switchOf   map[string]*Switch
+	toolOf     map[string]*Tool
 	detectorOf map[string]*Detector
 	changes    []string
 	earlier    []string // ids of the steps of the runbook before the one at hand
@@ -36,11 +37,12 @@ type loader struct {
 func (l *loader) load(root spot) {
 	l.topKeys(root)
 	l.sourceOf, l.ownerOf = map[string]*Source{}, map[string]*Owner{}
-	l.switchOf, l.detectorOf = map[string]*Switch{}, map[string]*Detector{}
+	l.switchOf, l.toolOf, l.detectorOf = map[string]*Switch{}, map[string]*Tool{}, map[string]*Detector{}
 	l.detectorPlaces, l.policyPlaces = map[string]Place{}, map[string]Place{}
 	l.report.kinds = map[reflect.Type][]string{
 		reflect.TypeFor[ownerKeys]():      append(words(l.reaches), words(l.channels)...),
 		reflect.TypeFor[switchKeys]():     words(l.backends),
+		reflect.TypeFor[toolKeys]():       words(l.tools),
 		reflect.TypeFor[stepKeys]():       words(l.keywords),
 		reflect.TypeFor[branchStepKeys](): words(l.keywords),
 	}
@@ -55,6 +57,9 @@ func (l *loader) load(root spot) {
 	l.allRuleFiles(root.key("rule_files"))
 	if !section(root.key("switches"), l.lever) {
 		l.switchOf = nil
+	}
+	if !section(root.key("tools"), l.tool) {
+		l.toolOf = nil
 	}
 	l.ownerNames(root)
 	l.defaultOwner(root)
@@ -245,5 +250,6 @@ func atLeast(s spot, path string, d kind.Duration, least time.Duration) {
 func (c *Config) sort() {
 	slices.SortFunc(c.Sources, func(a, b *Source) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(c.Owners, func(a, b *Owner) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(c.Tools, func(a, b *Tool) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(c.Switches, func(a, b *Switch) int { return strings.Compare(a.Name, b.Name) })
 }

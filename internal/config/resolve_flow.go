@@ -52,6 +52,9 @@ func (l *loader) parallel(s spot, k stepKeys, autonomy policy.Autonomy, on []*De
 	steps = l.branch(s.key("parallel"), k.Parallel, autonomy, on)
 	for i := range steps {
 		steps[i].Lane = lane
+		if steps[i].Tells {
+			s.find(fmt.Sprintf("parallel[%d]", i)).fail("must not stand in parallel: what only tells is told beside all else anyway", steps[i].Name)
+		}
 		for _, other := range steps[:i] {
 			if other.Kind == steps[i].Kind && other.Name == steps[i].Name {
 				s.find(fmt.Sprintf("parallel[%d]", i)).fail("must be on a switch of its own: another step that runs at once is on it too", other.Name)
@@ -95,8 +98,8 @@ func (l *loader) branch(s spot, keys []branchStepKeys, autonomy policy.Autonomy,
 	return steps
 }
 
-// step resolves one step: one key of a remediator, which names its switch or
-// owner, or wait, and what every step has.
+// step resolves one step: one key of a remediator, which names its switch, tool
+// or owner, or wait, and what every step has.
 func (l *loader) step(s spot, keys PlainStepKeys, autonomy policy.Autonomy, on []*Detector) (step signalbox.Step, ok bool) {
 	var given []string
 	s.entries(func(name string, _ spot) {
@@ -116,6 +119,8 @@ func (l *loader) step(s spot, keys PlainStepKeys, autonomy policy.Autonomy, on [
 		return step, false
 	case l.keywords[given[0]].Owner != nil:
 		step, ok = l.pageStep(s, at, keys, on)
+	case l.keywords[given[0]].Tools != nil:
+		step, ok = l.toolStep(s, at, l.keywords[given[0]], keys, on)
 	default:
 		step, ok = l.flipStep(s, at, keys, autonomy, on)
 	}
@@ -125,7 +130,10 @@ func (l *loader) step(s spot, keys PlainStepKeys, autonomy policy.Autonomy, on [
 
 // flow fills in how a step stands in its runbook.
 func (l *loader) flow(s spot, step *signalbox.Step, keys PlainStepKeys) {
-	step.ID, step.Within = keys.ID, keys.Within.Std()
+	step.ID, step.Within, step.Promise = keys.ID, keys.Within.Std(), keys.Promise.Std()
+	if s.key("promise").has() {
+		atLeast(s, "promise", keys.Promise, time.Minute)
+	}
 	if at := s.key("within"); at.has() {
 		atLeast(s, "within", keys.Within, time.Second)
 	}

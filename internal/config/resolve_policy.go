@@ -191,7 +191,7 @@ func (l *loader) witnessOf(step signalbox.Step) (d *Detector, sure bool) {
 // `when` sees as the destination.
 func (l *loader) firstWitness(steps []signalbox.Step) (d *Detector, sure bool) {
 	for _, step := range steps {
-		if step.To != "" {
+		if _, tool := l.toolOf[step.Name]; step.To != "" && !tool {
 			return l.witnessOf(step)
 		}
 	}

@@ -83,6 +83,7 @@ func (s *schemer) sections(root *jsonschema.Schema, t tables) {
 		set(owner, key, s.define(key, s.of(t.channels[key].Channel[key]())))
 	}
 	value(root, "switches").AdditionalProperties = s.define("switch", s.chosen(&switchKeys{}, t.backends, func(r kind.Remediator) map[string]func() kind.Settings { return r.Backends }))
+	value(root, "tools").AdditionalProperties = s.define("tool", s.chosen(&toolKeys{}, t.tools, func(r kind.Remediator) map[string]func() kind.Settings { return settingsOf(r.Tools) }))
 	s.steps(value(root, "policies").Items, t)
 }
 
@@ -109,8 +110,11 @@ func (s *schemer) step(keys any, t tables) *jsonschema.Schema {
 	step := s.of(keys)
 	for _, word := range words(t.keywords) {
 		what := "The switch to throw."
-		if t.keywords[word].Owner != nil {
+		switch k := t.keywords[word]; {
+		case k.Owner != nil:
 			what = "The owner to tell."
+		case k.Tools != nil:
+			what = "The tool to use."
 		}
 		set(step, word, &jsonschema.Schema{Type: "string", Description: what})
 		step.OneOf = append(step.OneOf, &jsonschema.Schema{Required: []string{word}})

@@ -13,6 +13,7 @@ import (
 type tables struct {
 	sources  map[string]kind.Source
 	backends map[string]kind.Remediator // by key of a switch
+	tools    map[string]kind.Remediator // by key of a tool
 	reaches  map[string]kind.Remediator // by key of an owner
 	channels map[string]kind.Remediator // by key of an owner's second channel
 	keywords map[string]kind.Remediator // by key of a step
@@ -24,7 +25,7 @@ type tables struct {
 func newTables(k Kinds) (tables, error) {
 	t := tables{
 		sources: map[string]kind.Source{}, backends: map[string]kind.Remediator{},
-		reaches: map[string]kind.Remediator{}, channels: map[string]kind.Remediator{}, keywords: map[string]kind.Remediator{}, rules: k.Rules, catalog: k.Catalog,
+		tools: map[string]kind.Remediator{}, reaches: map[string]kind.Remediator{}, channels: map[string]kind.Remediator{}, keywords: map[string]kind.Remediator{}, rules: k.Rules, catalog: k.Catalog,
 	}
 	var err error
 	for _, s := range k.Sources {
@@ -36,6 +37,9 @@ func newTables(k Kinds) (tables, error) {
 		}
 		for _, key := range slices.Sorted(maps.Keys(r.Backends)) {
 			err = put(err, t.backends, key, r)
+		}
+		for _, key := range slices.Sorted(maps.Keys(r.Tools)) {
+			err = put(err, t.tools, key, r)
 		}
 		for _, key := range slices.Sorted(maps.Keys(r.Owner)) {
 			err = put(err, t.reaches, key, r)
@@ -57,7 +61,7 @@ func put[K any](err error, m map[string]K, word string, k K) error {
 
 // remediatorOf is the kind of steps of a name.
 func (t tables) remediatorOf(name string) (kind.Remediator, bool) {
-	for _, table := range []map[string]kind.Remediator{t.keywords, t.backends, t.reaches} {
+	for _, table := range []map[string]kind.Remediator{t.keywords, t.backends, t.tools, t.reaches} {
 		for _, r := range table {
 			if r.Name == name {
 				return r, true

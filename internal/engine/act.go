@@ -378,7 +378,8 @@ func covers(c signalbox.Control, a *signalbox.Action, owner string) bool {
 // pages and nothing holds them back.
 const pageKind = "page"
 
-func paging(a *signalbox.Action) bool { return a.Step.Kind == pageKind }
+// telling reports whether an action only tells people.
+func telling(a *signalbox.Action) bool { return a.Step.Kind == pageKind || a.Step.Tells }
 
 func (e *Engine) span(ctx context.Context, name string, a *signalbox.Action) (context.Context, trace.Span) {
 	if e.o.Tracer == nil {

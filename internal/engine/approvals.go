@@ -96,15 +96,18 @@ func (l *loop) answer(id signalbox.ApprovalID, approve bool, who, reason string,
 // demotes the policy that was refused.
 func (l *loop) recordAnswer(w *write, a *signalbox.Approval, approve bool, denied string) {
 	known := l.state.Policies[a.Policy] != nil
+	inc := l.incident(w, a.Incident)
+	tells := inc.Plan != nil && a.Index < len(inc.Plan.Steps) && inc.Plan.Steps[a.Index].Tells
 	switch {
 	case approve && known:
 		l.policyState(w, a.Policy).Record.Approved++
 	case !approve:
 		if known {
 			l.policyState(w, a.Policy).Record.Denied++
-			l.demote(w, a.Incident, a.Policy, denied)
+			if !tells { // not to tell something says nothing of what the policy does
+				l.demote(w, a.Incident, a.Policy, denied)
+			}
 		}
-		inc := l.incident(w, a.Incident)
 		l.wantPage(w, inc, signalbox.PageNote{Owner: inc.Owner, Why: denied})
 	}
 }

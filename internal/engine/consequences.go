@@ -30,6 +30,9 @@ func (l *loop) consequences(w *write, inc *signalbox.Incident, d *signalbox.Deci
 		l.target(w, h.Target).Hand = &signalbox.Hand{At: now, Found: h.Found}
 		w.entry(journal.HandFound, inc.ID, "", h)
 	}
+	if d.Told != "" {
+		told(inc, d.Told)
+	}
 	if d.Demote != "" && inc.Plan != nil {
 		l.policyState(w, inc.Plan.Policy).Record.ByHand++
 		l.demote(w, inc.ID, inc.Plan.Policy, d.Demote)
@@ -93,7 +96,7 @@ func (l *loop) demotionPage(w *write, name, why string) {
 // outcome counts what came of an action in its policy's record, and demotes a
 // policy whose action did not help.
 func (l *loop) outcome(w *write, a *signalbox.Action, o signalbox.Outcome) {
-	if a.Undoes != "" || paging(a) || l.state.Policies[a.Policy] == nil {
+	if a.Undoes != "" || telling(a) || l.state.Policies[a.Policy] == nil {
 		return
 	}
 	r := &l.policyState(w, a.Policy).Record

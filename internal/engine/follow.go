@@ -13,7 +13,7 @@ import (
 // doubt after a crash or a lost answer. By its class:
 //
 //	A  seal the target with a newer token, then what is found there is final
-//	B  start again: the target knows the key
+//	B  start again, unless it was answered: the target knows the key
 //	C  wait out the target's greatest latency, then look
 //	D  only look; never send again
 //
@@ -74,13 +74,11 @@ func (e *Engine) lookOnce(auth *authority, set *Set, a signalbox.Action, owner s
 		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: err.Error()}
 	}
 	switch class := a.Forecast.Class; {
-	case class == signalbox.ClassB:
+	case class == signalbox.ClassB && a.Stage != signalbox.Started:
 		a.Gate = e.gate(auth, &a, owner)
-		receipt, err := e.startOnce(ctx, set, a)
-		if err != nil {
+		if _, err := e.startOnce(ctx, set, a); err != nil {
 			return inDoubt(err)
 		}
-		return signalbox.Progress{Phase: signalbox.Succeeded, Receipt: receipt}
 	case class == signalbox.ClassA && a.Stage != signalbox.Started:
 		sealer, ok := set.Remediators[a.Step.Kind].(signalbox.Sealer)
 		if !ok {
@@ -119,7 +117,7 @@ func (l *loop) stillOpen(auth *authority, id signalbox.ActionID, p signalbox.Pro
 func (l *loop) overdue(now time.Time) {
 	for id, a := range l.state.Actions {
 		inc := l.state.Incidents[a.Incident]
-		if !a.InFlight() || inc == nil || now.Sub(a.ClaimedAt) < l.e.timing.Doubt || strings.HasPrefix(inc.GaveUp, "action "+string(id)+" ") {
+		if !a.InFlight() || inc == nil || now.Sub(a.ClaimedAt) < max(l.e.timing.Doubt, time.Duration(a.Forecast.Takes)) || strings.HasPrefix(inc.GaveUp, "action "+string(id)+" ") {
 			continue
 		}
 		why := "action " + string(id) + " is in doubt since " + a.ClaimedAt.UTC().Format(time.TimeOnly) + ": " + a.Reason
@@ -186,6 +184,8 @@ func (l *loop) finish(a *signalbox.Action, stage signalbox.Stage, p signalbox.Pr
 		if l.state.Actions[a.Undoes] != nil {
 			l.action(w, a.Undoes).Undone = a.ID
 		}
+	case telling(a): // no effect is awaited
+		inc.Next = a.Index + 1
 	default:
 		if l.state.Policies[a.Policy] != nil {
 			l.policyState(w, a.Policy).Record.Actions++

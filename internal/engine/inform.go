@@ -65,7 +65,7 @@ func (l *loop) news(w *write, p *signalbox.Page) signalbox.PageBody {
 		}
 		for _, a := range inc.Actions {
 			act := l.knownAction(w, a)
-			if act == nil || paging(act) || act.Stage != signalbox.Done {
+			if act == nil || telling(act) || act.Stage != signalbox.Done {
 				continue
 			}
 			line := fmt.Sprintf("%s %s to %s", act.EndedAt.UTC().Format("15:04Z"), act.Step.Name, act.Step.To)

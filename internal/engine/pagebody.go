@@ -29,7 +29,7 @@ func (l *loop) body(w *write, p *signalbox.Page) signalbox.PageBody {
 		for _, a := range inc.Actions {
 			if act := l.knownAction(w, a); act != nil {
 				b.Done = append(b.Done, done(act))
-				if act.Stage == signalbox.Done && act.Undoes == "" && act.Undone == "" && !paging(act) {
+				if act.Stage == signalbox.Done && act.Undoes == "" && act.Undone == "" && !telling(act) {
 					b.Thrown = append(b.Thrown, thrownBy(act))
 				}
 			}

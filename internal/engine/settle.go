@@ -74,7 +74,7 @@ func (l *loop) thrownNow(s *signalbox.State, of signalbox.IncidentID) []signalbo
 	var out []signalbox.Thrown
 	for _, ts := range s.Targets {
 		a := s.Actions[ts.Thrown]
-		if ts.Thrown == "" || a == nil || of != "" && a.Incident != of {
+		if ts.Thrown == "" || a == nil || a.Step.Tells || of != "" && a.Incident != of {
 			continue
 		}
 		out = append(out, thrownBy(a))

@@ -91,6 +91,9 @@ type Remediator struct {
 	// Backends are the keys of a switch of which exactly one is given, each
 	// with new settings; nil where the kind needs no switch.
 	Backends map[string]func() Settings
+	// Tools are the keys of a tool, of which exactly one is given: what steps
+	// use that throw no switch. nil where the kind has none.
+	Tools map[string]Tool
 	// Items says that its steps may take a bounded list of ids (Step.Items).
 	Items bool
 	// Owner are the keys of an owner's block that say how the owner is
@@ -100,8 +103,8 @@ type Remediator struct {
 	// is given, each with new settings: how the owner is told when the pager
 	// fails. Such a kind's remediator is a Pager. nil where it is none.
 	Channel map[string]func() Settings
-	// Spec resolves a switch, or for a kind with Owner or Channel an owner,
-	// into Step.Spec. For a rung of SpecInput that the owner's settings do
+	// Spec resolves a switch or tool, or for a kind with Owner or Channel an
+	// owner, into Step.Spec. For a rung of SpecInput that the owner's settings do
 	// not have, it returns nil.
 	Spec func(in SpecInput) (json.RawMessage, error)
 	// Open makes the remediator. It may keep connections, and no state of
@@ -109,10 +112,25 @@ type Remediator struct {
 	Open func(env Env) (signalbox.Remediator, error)
 }
 
-// SpecInput is one switch, or one owner, as configured.
+// Tool is what a runbook uses that has no positions of its own: a job, a
+// rollout, a channel.
+type Tool struct {
+	// Settings returns new settings of the tool with their defaults.
+	Settings func() Settings
+	// Moves are what a step may do with it as it is set, each a value of its
+	// `to`; nil, or none: there is one thing to do, and its steps have no `to`.
+	Moves func(s Settings) []string
+	// Tells says that its steps only tell people: see signalbox.Flow.Tells.
+	Tells bool
+	// About says that its steps are told which incident they are about:
+	// signalbox.Step.About.
+	About bool
+}
+
+// SpecInput is one switch, tool or owner, as configured.
 type SpecInput struct {
 	Name      string
-	Backend   string                                                   // the key that was given, of Backends, Owner or Channel
+	Backend   string                                                   // the key that was given, of Backends, Tools, Owner or Channel
 	Settings  Settings                                                 // of that key
 	Positions map[string]string                                        // name to value
 	Source    func(name string) (kindName string, s Settings, ok bool) // a configured source, by its name

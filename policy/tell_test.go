@@ -1,0 +1,192 @@
+package policy
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	signalbox "github.com/signalbox/signalbox"
+)
+
+// telling is a step that tells a channel.
+func telling(name string, flow signalbox.Flow) signalbox.Step {
+	flow.Tells = true
+	return signalbox.Step{Kind: "announce", Name: name, Spec: json.RawMessage(`{}`), Undo: signalbox.UndoAuto, Tool: true, Flow: flow, About: &signalbox.About{}}
+}
+
+// tool is a step that uses a tool.
+func tool(name, to string) signalbox.Step {
+	return signalbox.Step{Kind: "rollout", Name: name, To: to, Spec: json.RawMessage(`{}`), Undo: signalbox.UndoAuto, Tool: true}
+}
+
+// What tells stands beside the switches: it is told in its order, awaits
+// nothing, and is brought to its end once all is well again.
+func TestTellingStandsBesideTheRunbook(t *testing.T) {
+	b := newBox(t, runbook(telling("first", signalbox.Flow{}), named("one", signalbox.Flow{}), telling("then", signalbox.Flow{}), named("two", signalbox.Flow{})))
+	taken, _ := b.play(nil)
+	want := []string{"0", "1", "2", "not_recovered", "back one", "3", "not_recovered", "back two"}
+	if !slices.Equal(taken, want) {
+		t.Fatalf("got %q, want %q", taken, want)
+	}
+	b.healed()
+	taken, d := b.play(nil)
+	if got := taken; !slices.Equal(got, []string{"back then", "back first"}) || d.Verdict != signalbox.Resolve {
+		t.Fatalf("got %q and then\n%s", got, tell(d))
+	}
+}
+
+// A step that tells knows its incident, and nothing that changes at each look.
+func TestTellingKnowsItsIncident(t *testing.T) {
+	b := newBox(t, runbook(telling("ops", signalbox.Flow{})))
+	first := b.want(signalbox.Preview, "")
+	about := first.Step.About
+	if about == nil || about.Incident != incident || about.Subject != "db/eu" || about.Owner != "backend" || about.Labels["cluster"] != "eu" || about.Policy != "failover" {
+		t.Fatalf("got %+v", about)
+	}
+	b.later(5 * time.Second)
+	b.lag(7)
+	if second := b.want(signalbox.Preview, ""); second.Step.Hash() != first.Step.Hash() {
+		t.Error("another value is another step")
+	}
+}
+
+// What holds switches back does not hold what tells: freeze, budget, cooldown.
+func TestTellingIsNotHeldByWhatHoldsSwitches(t *testing.T) {
+	c := configOf(runbook(telling("ops", signalbox.Flow{}), named("one", signalbox.Flow{})))
+	c.Freeze = []Freeze{{Name: "x", From: noon, To: noon.Add(4 * time.Hour)}}
+	c.Budget = []Rate{{N: 1, Per: 24 * time.Hour}}
+	b := newBoxOf(t, c)
+	b.w.State.Budgets[BudgetAll] = &signalbox.Spend{Scope: BudgetAll, Times: []time.Time{noon}}
+	taken, d := b.play(nil)
+	if got := taken; !slices.Equal(got, []string{"0"}) {
+		t.Fatalf("got %q and then\n%s", got, tell(d))
+	}
+	if r := reason(d.Because, "freeze"); r == nil || r.Passed {
+		t.Errorf("the switch is not held:\n%s", tell(d))
+	}
+}
+
+// The kill switch and a pause hold it, and it waits without stopping the rest.
+func TestTellingIsHeldByControls(t *testing.T) {
+	b := newBox(t, runbook(telling("ops", signalbox.Flow{})))
+	b.w.State.Controls.Pauses = []signalbox.Control{{Kind: signalbox.Pause, Scope: "all", Who: "@sre"}}
+	if taken, d := b.play(nil); len(taken) > 0 || reason(d.Because, tellsGuard) == nil {
+		t.Fatalf("got %q:\n%s", taken, tell(d))
+	}
+	b.w.State.Controls = signalbox.Controls{}
+	b.w.Facts.KillFile = "it is there"
+	if taken, d := b.play(nil); len(taken) > 0 {
+		t.Fatalf("got %q:\n%s", taken, tell(d))
+	}
+}
+
+// What can't be told, or too often, is passed over with its reason, and the
+// runbook goes on.
+func TestWhatCanNotBeToldIsPassedOver(t *testing.T) {
+	for name, c := range map[string]struct {
+		prepare func(b *box)
+		why     string
+	}{
+		"refused": {func(b *box) {
+			d := b.want(signalbox.Preview, "")
+			b.w.Facts.PutForecast(d.Step.Hash(), &signalbox.Forecast{At: b.w.Now, Class: signalbox.ClassC, Targets: []signalbox.Target{"slack"}, Refused: "not in the channel"})
+		}, "not in the channel"},
+		"too often": {func(b *box) {
+			times := make([]time.Time, tellsMost)
+			for i := range times {
+				times[i] = noon
+			}
+			b.w.State.Budgets["tells/ops"] = &signalbox.Spend{Scope: "tells/ops", Times: times}
+		}, "tells/ops: 20 of 20 in 1h are spent"},
+		"attempts": {func(b *box) {
+			for i := range maxAttempts {
+				a := &signalbox.Action{ID: signalbox.ActionID(rune('a' + i)), Incident: incident, Policy: "failover", Step: telling("ops", signalbox.Flow{}), Stage: signalbox.Broken, EndedAt: noon, Reason: "refused"}
+				b.w.State.Actions[a.ID] = a
+				b.inc().Actions = append(b.inc().Actions, a.ID)
+			}
+		}, "3 attempts had no effect"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBox(t, runbook(telling("ops", signalbox.Flow{}), named("one", signalbox.Flow{})))
+			c.prepare(b)
+			d := b.want(signalbox.Advance, "step")
+			if d.Mark == nil || d.Mark.State != signalbox.StepSkipped || !strings.Contains(d.Mark.Why, c.why) {
+				t.Fatalf("got %+v, want it skipped: %s", d.Mark, c.why)
+			}
+			if taken, d := b.play(nil); !slices.Contains(taken, "1") {
+				t.Errorf("got %q:\n%s", taken, tell(d))
+			}
+		})
+	}
+}
+
+// A public post waits for a person, and the switches do not wait for it; denied,
+// it is passed over.
+func TestTellingThatNeedsApproval(t *testing.T) {
+	b := newBox(t, runbook(telling("public", signalbox.Flow{}), named("one", signalbox.Flow{})))
+	d := b.want(signalbox.Preview, "")
+	forecast := &signalbox.Forecast{At: b.w.Now, Class: signalbox.ClassC, Targets: []signalbox.Target{"page"}, NeedsApproval: "public"}
+	b.w.Facts.PutForecast(d.Step.Hash(), forecast)
+	d = b.want(signalbox.Ask, "approval")
+	a := *d.Approval
+	b.w.State.Approvals[a.ID] = &a
+	if d := b.want(signalbox.Preview, ""); d.Step.Name != "one" {
+		t.Fatalf("the switch waits for the post:\n%s", tell(d))
+	}
+	a.State, a.Who, a.Reason = signalbox.Denied, "ann", "not yet"
+	d = b.want(signalbox.Advance, "step")
+	if d.Mark.State != signalbox.StepSkipped || !strings.Contains(d.Mark.Why, "ann denied it") {
+		t.Fatalf("got %+v", d.Mark)
+	}
+}
+
+// Autonomy approve asks for switches, not for what tells.
+func TestTellingNeedsNoApprovalOfItsPolicy(t *testing.T) {
+	p := runbook(telling("ops", signalbox.Flow{}), named("one", signalbox.Flow{}))
+	p.Autonomy = Approve
+	b := newBox(t, p)
+	taken, d := b.play(nil)
+	if got := taken; !slices.Equal(got, []string{"0"}) || d.Verdict != signalbox.Ask {
+		t.Fatalf("got %q and then\n%s", got, tell(d))
+	}
+}
+
+// A promise at risk pages once, whatever else is going on, and not where it is
+// kept.
+func TestPromiseAtRisk(t *testing.T) {
+	b := newBox(t, runbook(named("one", signalbox.Flow{}), telling("public", signalbox.Flow{Promise: 15 * time.Minute})))
+	d := b.decide()
+	b.w.Facts.PutForecast(d.Step.Hash(), &signalbox.Forecast{At: b.w.Now, Class: signalbox.ClassA, Targets: []signalbox.Target{"x"}, Refused: "no"})
+	b.paged(b.want(signalbox.Escalate, "forecast"))
+	b.later(9 * time.Minute)
+	if d := b.decide(); d.Told != "" {
+		t.Fatalf("paged early:\n%s", tell(d))
+	}
+	b.later(time.Minute)
+	d = b.want(signalbox.Escalate, "promise")
+	if d.Told != "promise/1" || !strings.Contains(d.Page.Why, "public is promised within 15m, by 12:15:00Z") {
+		t.Fatalf("got %q:\n%s", d.Told, tell(d))
+	}
+	b.inc().Told = append(b.inc().Told, d.Told)
+	if d := b.decide(); d.Told != "" {
+		t.Fatalf("paged twice:\n%s", tell(d))
+	}
+	b.inc().Told = nil
+	a := &signalbox.Action{ID: "act-t", Incident: incident, Policy: "failover", Index: 1, Step: telling("public", signalbox.Flow{}), Stage: signalbox.Done, EndedAt: noon}
+	b.w.State.Actions[a.ID] = a
+	b.inc().Actions = append(b.inc().Actions, a.ID)
+	if d := b.decide(); d.Told != "" {
+		t.Fatalf("paged, though it was kept:\n%s", tell(d))
+	}
+}
+
+// A tool has no positions that could be proved healthy, forward and back.
+func TestToolNeedsNoHealth(t *testing.T) {
+	b := newBox(t, runbook(tool("web", "paused")))
+	taken, d := b.play(nil)
+	if got := taken; len(got) == 0 || got[0] != "0" {
+		t.Fatalf("got %q and then\n%s", got, tell(d))
+	}
+}
