@@ -121,12 +121,21 @@ func (t Target) Key() string { return KeyPart(string(t)) }
 // letters, digits, '.', '_' and '-' become %XX, and so does a leading dot.
 func KeyPart(s string) string {
 	const hexDigits = "0123456789ABCDEF"
+	escaped := 0
+	for i := range len(s) {
+		if !plainInKey(s[i], i) {
+			escaped++
+		}
+	}
+	if escaped == 0 {
+		return s
+	}
 	var b strings.Builder
-	b.Grow(len(s))
-	for i := 0; i < len(s); i++ {
+	b.Grow(len(s) + 2*escaped)
+	for i := range len(s) {
 		c := s[i]
 		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_', c == '-', c == '.' && i > 0:
+		case plainInKey(c, i):
 			b.WriteByte(c)
 		default:
 			b.WriteByte('%')
@@ -135,4 +144,10 @@ func KeyPart(s string) string {
 		}
 	}
 	return b.String()
+}
+
+// plainInKey reports whether a byte at index i of a part of a key stands for
+// itself.
+func plainInKey(c byte, i int) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-' || c == '.' && i > 0
 }

@@ -65,7 +65,7 @@ func demotion(s *signalbox.PolicyState) string {
 }
 
 func (l *look) policyState(name string) *signalbox.PolicyState {
-	l.read(signalbox.PolicyKey(name))
+	l.readPolicy(name)
 	return l.w.State.Policies[name]
 }
 

@@ -80,7 +80,7 @@ func (l *look) breached() bool {
 // A label of match that is missing never matches; a condition that fails, also
 // for a label or a value that is not there, is an error.
 func (l *look) matches(r *rule) (bool, error) {
-	for _, name := range sortedKeys(r.Match) {
+	for _, name := range r.labels {
 		if got, ok := l.own.Labels[name]; !ok || got != r.Match[name] {
 			l.note("match", false, "policy %q: label %s must be %q, got %q", r.Name, name, r.Match[name], got)
 			return false, nil

@@ -181,6 +181,7 @@ type input struct {
 	destination func() *destination // looks it up; asked only where a condition needs it
 	looked      *destination
 	steps       func() steps // of a step's condition
+	returned    ref.Val      // what steps gave
 }
 
 // destination is where a switch would go.
@@ -206,9 +207,21 @@ func (in *input) ResolveName(name string) (any, bool) {
 		if in.steps == nil {
 			return nil, false
 		}
-		return types.DefaultTypeAdapter.NativeToValue(map[string]map[string]string(in.steps())), true
+		if in.returned == nil {
+			in.returned = celSteps(in.steps())
+		}
+		return in.returned, true
 	}
 	return in.resolveDestination(name)
+}
+
+// celSteps makes values of CEL's own: at others it looks by reflection.
+func celSteps(given steps) ref.Val {
+	all := make(map[string]any, len(given))
+	for id, s := range given {
+		all[id] = types.NewStringStringMap(types.DefaultTypeAdapter, s)
+	}
+	return types.NewStringInterfaceMap(types.DefaultTypeAdapter, all)
 }
 
 func (in *input) resolveDestination(name string) (any, bool) {

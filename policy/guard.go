@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
@@ -16,6 +17,7 @@ type move struct {
 	shadow bool              // only to be recorded
 	byWord bool              // a person asked for it
 
+	spendIn  []string            // its scopes, once they were asked for
 	forecast *signalbox.Forecast // nil: none yet
 	targets  []signalbox.Target  // what it touches; none while there is no forecast
 }
@@ -118,27 +120,41 @@ func (l *look) consider(m *move) finding {
 	case m.undoes != nil:
 		guards, m.targets = l.h.backward, m.undoes.Forecast.Targets
 	}
-	answers := make([]answer, len(guards))
-	for i, g := range guards {
-		answers[i] = g.ask(l, m)
+	var room [32]answer // more guards than there are
+	answers := room[:len(guards)]
+	l.brief = l.w.Facts.Forecast(m.hash()) != nil // then most are asked once more, and tell their figures then
+	for i := range guards {
+		answers[i] = guards[i].ask(l, m)
 	}
-	if f := weigh(guards, answers); f.effect != passes {
+	f := weigh(guards, answers)
+	foreseen := f.effect == passes && l.forecast(m)
+	if l.brief && !foreseen {
+		l.brief = false
+		l.askTouched(guards, answers, m)
+	}
+	l.brief = false
+	if f.effect != passes {
 		l.noteAll(guards, answers)
 		return f
 	}
-	if !l.forecast(m) {
+	if !foreseen {
 		l.noteAll(guards, answers)
 		l.note("forecast", false, "none that is less than %s old: asked for", span(l.h.config.ForecastAge))
 		l.at(l.now.Add(l.h.config.ForecastAge)) // should the question get lost
 		return finding{preview: true}
 	}
-	for i, g := range guards {
-		if g.touched {
-			answers[i] = g.ask(l, m)
-		}
-	}
+	l.askTouched(guards, answers, m)
 	l.noteAll(guards, answers)
 	return weigh(guards, answers)
+}
+
+// askTouched asks those guards again whose answers depend on the targets.
+func (l *look) askTouched(guards []guard, answers []answer, m *move) {
+	for i := range guards {
+		if guards[i].touched {
+			answers[i] = guards[i].ask(l, m)
+		}
+	}
 }
 
 // weigh finds the answer with the greatest effect.
@@ -153,6 +169,7 @@ func weigh(guards []guard, answers []answer) (f finding) {
 
 // noteAll notes the answers of the guards that had something to say.
 func (l *look) noteAll(guards []guard, answers []answer) {
+	l.because = slices.Grow(l.because, len(guards)+2)
 	for i, a := range answers {
 		if a.detail != "" {
 			l.because = append(l.because, signalbox.Reason{Guard: guards[i].name, Passed: a.effect == passes, Detail: a.detail, Lifts: a.lifts})
@@ -184,7 +201,7 @@ func (l *look) young(f *signalbox.Forecast, m *move) bool {
 		return false
 	}
 	for _, t := range f.Targets {
-		l.read(signalbox.TargetKey(t))
+		l.readTarget(t)
 		s := l.w.State.Targets[t]
 		if s == nil || s.Last == "" {
 			continue

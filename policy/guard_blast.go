@@ -23,20 +23,22 @@ func guardBlast(l *look, m *move) answer {
 		return answer{effect: passes, detail: "no blast radius is set for its detector"}
 	}
 	var details []string
-	for _, b := range blasts {
-		a := l.blast(b, m)
+	domains := l.domains()
+	for i, b := range blasts {
+		a := l.blast(b, domains[i], m)
 		if a.effect != passes {
 			l.at(l.now.Add(lookAtCensus))
 			return a
 		}
-		details = append(details, a.detail)
+		if !l.brief {
+			details = append(details, a.detail)
+		}
 	}
 	return answer{effect: passes, detail: joinAnd(details)}
 }
 
-func (l *look) blast(b *Blast, m *move) answer {
-	scope := b.scope(l.inc.Reading.Labels)
-	l.read(signalbox.BudgetKey(scope))
+func (l *look) blast(b *Blast, scope string, m *move) answer {
+	l.readSpend(scope)
 	all, counted := l.census(b)
 	if b.Mass > 0 && float64(all.Breached) > b.Mass*float64(all.Known) && all.Breached > b.Floor {
 		return answer{effect: stops, detail: fmt.Sprintf("%s: %d of %d subjects are ill at once, more than %.0f%%: a common cause, or a broken monitor", scope, all.Breached, all.Known, 100*b.Mass)}
@@ -51,6 +53,9 @@ func (l *look) blast(b *Blast, m *move) answer {
 	}
 	if len(m.targets) == 0 {
 		touched[""] = true // this one, whatever it will touch
+	}
+	if l.brief && len(touched) <= allowed {
+		return answer{effect: passes}
 	}
 	detail := fmt.Sprintf("%s: %d touched at once with this one, at most %d (%.0f%% of %d, at least %d)", scope, len(touched), allowed, 100*b.Share, all.Known, b.Floor)
 	if !counted || 2*all.Unknown > all.Known {
@@ -106,11 +111,13 @@ func (b *Blast) within() time.Duration {
 }
 
 // domains are the failure domains in which an action on the incident counts.
-func (l *look) domains() (scopes []string) {
-	for _, b := range l.h.blasts[l.inc.Reading.Detector] {
-		scopes = append(scopes, b.scope(l.inc.Reading.Labels))
+func (l *look) domains() []string {
+	if l.inDomains == nil {
+		for _, b := range l.h.blasts[l.inc.Reading.Detector] {
+			l.inDomains = append(l.inDomains, b.scope(l.inc.Reading.Labels))
+		}
 	}
-	return scopes
+	return l.inDomains
 }
 
 // Counted are the censuses that decisions need: the labels by which the

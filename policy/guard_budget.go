@@ -3,9 +3,8 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
-
-	signalbox "github.com/signalbox/signalbox"
 )
 
 // guardBudget bounds how many actions start in sliding windows: over all
@@ -21,7 +20,9 @@ func guardBudget(l *look, m *move) answer {
 	free := ""
 	add := func(scope string, rates []Rate, times []time.Time) {
 		for _, r := range rates {
-			if a := l.spent(scope, r, times); a.effect == passes {
+			if a := l.spent(scope, r, times); a.effect == passes && l.brief {
+				continue
+			} else if a.effect == passes {
 				left = append(left, a.detail)
 			} else {
 				spent, free = append(spent, a.detail), a.lifts
@@ -38,7 +39,7 @@ func guardBudget(l *look, m *move) answer {
 		}
 	}
 	for _, t := range m.targets {
-		l.read(signalbox.TargetKey(t))
+		l.readTarget(t)
 		if s := l.w.State.Targets[t]; s != nil {
 			add(string(t), append(slices.Clip(m.rule.Budget), l.h.budgets["target/"+string(t)]...), s.Acted)
 		}
@@ -55,17 +56,19 @@ func guardBudget(l *look, m *move) answer {
 // scopes are those of the budgets in which a move forward counts. The class is
 // known once the forecast is.
 func (l *look) scopes(m *move) []string {
-	scopes := []string{BudgetAll, budgetScope(m.plan.Policy), "owner/" + l.owner(), "kind/" + m.step.Kind}
-	if m.forecast != nil {
-		scopes = append(scopes, "class/"+string(m.forecast.Class))
+	if m.spendIn == nil {
+		m.spendIn = append(make([]string, 0, 5), BudgetAll, budgetScope(m.plan.Policy), "owner/"+l.owner(), "kind/"+m.step.Kind)
 	}
-	return scopes
+	if m.forecast != nil && len(m.spendIn) < cap(m.spendIn) {
+		m.spendIn = append(m.spendIn, "class/"+string(m.forecast.Class))
+	}
+	return m.spendIn
 }
 
 // spends are the scopes in which a move forward is spent, failure domains among
 // them.
 func (l *look) spends(m *move) []string {
-	scopes := append(l.scopes(m), l.domains()...)
+	scopes := slices.Concat(l.scopes(m), l.domains())
 	if m.step.Most > 0 {
 		scopes = append(scopes, itemScope(m.step))
 	}
@@ -73,7 +76,7 @@ func (l *look) spends(m *move) []string {
 }
 
 func (l *look) spend(scope string) []time.Time {
-	l.read(signalbox.BudgetKey(scope))
+	l.readSpend(scope)
 	if s := l.w.State.Budgets[scope]; s != nil {
 		return s.Times
 	}
@@ -92,20 +95,28 @@ func (l *look) spent(scope string, r Rate, times []time.Time) answer {
 	if short.effect != passes {
 		return short
 	}
+	if l.brief {
+		return a
+	}
 	a.detail += " (close together " + short.detail + ")"
 	return a
 }
 
 func (l *look) window(scope string, n int, per time.Duration, times []time.Time) answer {
-	var counted []time.Time
+	outside := func(t time.Time) bool { return !t.Add(per).After(l.now) }
+	in := len(times)
 	for _, t := range times {
-		if t.Add(per).After(l.now) {
-			counted = append(counted, t)
+		if outside(t) {
+			in--
 		}
 	}
-	if len(counted) < n {
-		return answer{effect: passes, detail: fmt.Sprintf("%s: %d of %d in %s", scope, len(counted), n, span(per))}
+	if in < n && l.brief {
+		return answer{effect: passes}
 	}
+	if in < n {
+		return answer{effect: passes, detail: scope + ": " + strconv.Itoa(in) + " of " + strconv.Itoa(n) + " in " + span(per)}
+	}
+	counted := slices.DeleteFunc(slices.Clone(times), outside)
 	slices.SortFunc(counted, time.Time.Compare)
 	free := counted[len(counted)-n].Add(per)
 	l.at(free)

@@ -65,7 +65,7 @@ func stricter(a *signalbox.Want, ida signalbox.IncidentID, b *signalbox.Want, id
 // is not over.
 func (l *look) standsElsewhere(m *move) answer {
 	for _, t := range m.targets {
-		l.read(signalbox.TargetKey(t))
+		l.readTarget(t)
 		s := l.w.State.Targets[t]
 		if s == nil || s.Thrown == "" {
 			continue

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	signalbox "github.com/signalbox/signalbox"
 )
 
 // guardCooldown spaces the actions on a target, whatever policy or incident
@@ -17,7 +15,7 @@ func guardCooldown(l *look, m *move) answer {
 	}
 	calm := answer{effect: passes, detail: fmt.Sprintf("no action yet, cooldown %s", span(m.plan.Cooldown))}
 	for _, t := range m.targets {
-		l.read(signalbox.TargetKey(t))
+		l.readTarget(t)
 		s := l.w.State.Targets[t]
 		if s == nil || len(s.Acted) == 0 {
 			continue

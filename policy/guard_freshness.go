@@ -18,9 +18,9 @@ func guardFreshness(l *look, _ *move) answer {
 	ok, detail := l.fresh(r)
 	switch {
 	case !ok:
-		return answer{effect: waits, detail: detail}
+		return answer{effect: waits, detail: detail.String()}
 	case r.Condition != signalbox.Breached:
 		return answer{effect: waits, detail: fmt.Sprintf("its series reads %s right now, and is not over yet", r.Condition)}
 	}
-	return answer{effect: passes, detail: detail}
+	return answer{effect: passes, detail: detail.String()}
 }

@@ -18,7 +18,7 @@ func guardHand(l *look, m *move) answer {
 		return answer{blocks, fmt.Sprintf("%s was taken by %s at %s%s: %s", c.Scope, c.Who, clock(c.At), until, c.Reason), "signalboxctl release '" + c.Scope + "'"}
 	}
 	for _, t := range m.targets {
-		l.read(signalbox.TargetKey(t))
+		l.readTarget(t)
 		s := l.w.State.Targets[t]
 		if s != nil && s.Hand != nil {
 			return answer{blocks, fmt.Sprintf("another's hand is on %s since %s: %s", t, clock(s.Hand.At), s.Hand.Found), "signalboxctl release 'target/" + string(t) + "'"}
@@ -76,7 +76,7 @@ func (l *look) foundHand(m *move) *signalbox.FoundHand {
 		if f.Hand != "" {
 			return &signalbox.FoundHand{Target: t, Found: f.Hand}
 		}
-		l.read(signalbox.TargetKey(t))
+		l.readTarget(t)
 		s := l.w.State.Targets[t]
 		if s == nil || s.Thrown == "" {
 			continue

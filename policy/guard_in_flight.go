@@ -14,7 +14,7 @@ func guardInFlight(l *look, m *move) answer {
 		return answer{}
 	}
 	for _, t := range m.targets {
-		l.read(signalbox.TargetKey(t))
+		l.readTarget(t)
 		s := l.w.State.Targets[t]
 		if s == nil || s.Holder == "" {
 			continue

@@ -2,8 +2,6 @@ package policy
 
 import (
 	"fmt"
-
-	signalbox "github.com/signalbox/signalbox"
 )
 
 // guardIneffective stops automation on a target after actions that did not
@@ -15,7 +13,7 @@ func guardIneffective(l *look, m *move) answer {
 	most := l.h.config.Ineffective
 	worst := 0
 	for _, t := range m.targets {
-		l.read(signalbox.TargetKey(t))
+		l.readTarget(t)
 		s := l.w.State.Targets[t]
 		if s == nil {
 			continue

@@ -2,15 +2,13 @@ package policy
 
 import (
 	"fmt"
-
-	signalbox "github.com/signalbox/signalbox"
 )
 
 // guardOnset lets a policy act only on what broke while it was in force: at a
 // first start, or under a new or edited policy, what is already broken is paged.
 func guardOnset(l *look, m *move) answer {
 	name := m.plan.Policy
-	l.read(signalbox.PolicyKey(name))
+	l.readPolicy(name)
 	if m.rule == nil || m.rule.hash != m.plan.PolicyHash {
 		return answer{effect: stops, detail: fmt.Sprintf("policy %s was edited or removed since this runbook began", name)}
 	}
@@ -24,6 +22,6 @@ func guardOnset(l *look, m *move) answer {
 	case well.Before(s.ActivatedAt):
 		return answer{effect: stops, detail: fmt.Sprintf("last seen well %s, before policy %s was activated %s", clock(well), name, clock(s.ActivatedAt))}
 	default:
-		return answer{effect: passes, detail: fmt.Sprintf("last seen well %s, policy active since %s", clock(well), clock(s.ActivatedAt))}
+		return answer{effect: passes, detail: "last seen well " + clock(well) + ", policy active since " + clock(s.ActivatedAt)}
 	}
 }

@@ -26,14 +26,17 @@ type Handbook struct {
 	blasts               map[string][]*Blast // by detector
 	depends              []*dependency
 	owners               map[string]Owner
+	spends               map[string]signalbox.Key // of the scopes that are known
 }
 
 // rule is a policy with what was compiled from it.
 type rule struct {
 	Policy
 	hash      string
-	order     int  // in the configuration
-	templated bool // a witness's subject names labels
+	key       signalbox.Key // of its state
+	labels    []string      // of match, sorted
+	order     int           // in the configuration
+	templated bool          // a witness's subject names labels
 	needs     *signalbox.Corroboration
 	when      map[signalbox.Unit]*condition
 	ifs       []map[signalbox.Unit]*condition // by step
@@ -56,6 +59,7 @@ func New(c Config) (*Handbook, error) {
 		budgets: map[string][]Rate{BudgetAll: slices.Clone(c.Budget)},
 		blasts:  map[string][]*Blast{},
 		owners:  map[string]Owner{},
+		spends:  map[string]signalbox.Key{},
 	}
 	h.config.Detectors = slices.Clone(c.Detectors)
 	h.config.Policies = nil
@@ -103,7 +107,14 @@ func (h *Handbook) addDetectors() (errs []error) {
 func (h *Handbook) addPolicy(compiler *compiler, given Policy) []error {
 	p := given.clone()
 	errs := h.check(&p)
-	r := &rule{Policy: p, order: len(h.rules)}
+	r := &rule{Policy: p, order: len(h.rules), key: signalbox.PolicyKey(p.Name), labels: sortedKeys(p.Match)}
+	scopes := []string{BudgetAll, budgetScope(p.Name)}
+	for i := range p.Runbook {
+		scopes = append(scopes, "kind/"+p.Runbook[i].Kind)
+	}
+	for _, scope := range scopes {
+		h.spends[scope] = signalbox.BudgetKey(scope)
+	}
 	content, err := json.Marshal(p)
 	if err != nil {
 		errs = append(errs, fmt.Errorf("policy %q: runbook: a step's spec is not JSON: %w", p.Name, err))

@@ -12,21 +12,24 @@ import (
 // look is one look at one incident. Whatever it consults goes through it, so
 // that Reads, Because and Until of the decision are complete.
 type look struct {
-	h       *Handbook
-	w       *World
-	now     time.Time
-	inc     *signalbox.Incident
-	own     *signalbox.Reading  // the freshest of its series; nil: none
-	actions []*signalbox.Action // of the incident, in the order of their claims
-	lost    signalbox.ActionID  // an action of the incident that has no record
-	because []signalbox.Reason
-	reads   []signalbox.Key
-	until   time.Time
-	shadow  []signalbox.Shadow
-	depends []string              // subjects that the incident's depends on; nil: not looked up
-	hands   []signalbox.FoundHand // others' hands that were found
-	wanted  *signalbox.Want       // where it wants a switch
-	touches []signalbox.Target    // what its step would touch
+	h         *Handbook
+	w         *World
+	now       time.Time
+	inc       *signalbox.Incident
+	own       *signalbox.Reading  // the freshest of its series; nil: none
+	actions   []*signalbox.Action // of the incident, in the order of their claims
+	lost      signalbox.ActionID  // an action of the incident that has no record
+	because   []signalbox.Reason
+	reads     []signalbox.Key
+	until     time.Time
+	shadow    []signalbox.Shadow
+	depends   []string              // subjects that the incident's depends on; nil: not looked up
+	hands     []signalbox.FoundHand // others' hands that were found
+	wanted    *signalbox.Want       // where it wants a switch
+	touches   []signalbox.Target    // what its step would touch
+	inDomains []string              // the failure domains of the incident; nil: not looked up
+	asked     []signalbox.Target    // whose states are among reads
+	brief     bool                  // guards that pass need not say with which figures
 }
 
 func newLook(h *Handbook, w *World, inc *signalbox.Incident) *look {
@@ -36,7 +39,7 @@ func newLook(h *Handbook, w *World, inc *signalbox.Incident) *look {
 		now: w.Now.Round(0), // wall time alone: a clock that goes back must not look like time passing
 		own: w.Facts.Reading(r.Detector, r.Series, r.Episode),
 	}
-	l.reads = append(make([]signalbox.Key, 0, 16),
+	l.reads = append(make([]signalbox.Key, 0, 32),
 		signalbox.IncidentKey(inc.ID), signalbox.ActiveKey, signalbox.ControlsKey,
 		signalbox.ReadingKey(r.Detector, r.Subject))
 	if l.own != nil && l.own.Subject != r.Subject {
@@ -54,6 +57,33 @@ func newLook(h *Handbook, w *World, inc *signalbox.Incident) *look {
 }
 
 func (l *look) read(k signalbox.Key) { l.reads = append(l.reads, k) }
+
+// readTarget reads the state of a target, for which many guards ask.
+func (l *look) readTarget(t signalbox.Target) {
+	if slices.Contains(l.asked, t) {
+		return
+	}
+	l.asked = append(l.asked, t)
+	l.read(signalbox.TargetKey(t))
+}
+
+// readPolicy reads the state of a policy.
+func (l *look) readPolicy(name string) {
+	if r := l.h.rules[name]; r != nil {
+		l.read(r.key)
+		return
+	}
+	l.read(signalbox.PolicyKey(name))
+}
+
+// readSpend reads what was spent in a scope.
+func (l *look) readSpend(scope string) {
+	if k, ok := l.h.spends[scope]; ok {
+		l.read(k)
+		return
+	}
+	l.read(signalbox.BudgetKey(scope))
+}
 
 // at asks to look again at t, if that is still to come.
 func (l *look) at(t time.Time) {
@@ -166,24 +196,37 @@ func seenAt(r *signalbox.Reading) time.Time {
 
 // fresh reports whether a reading may be relied on, and why not. It asks to look
 // again when that ends.
-func (l *look) fresh(r *signalbox.Reading) (ok bool, detail string) {
+func (l *look) fresh(r *signalbox.Reading) (ok bool, detail seen) {
 	d, known := l.h.detectors[r.Detector]
 	if !known {
-		return false, fmt.Sprintf("detector %q is not configured", r.Detector)
+		return false, seen{why: fmt.Sprintf("detector %q is not configured", r.Detector)}
 	}
 	if r.Condition == signalbox.Unknown {
-		return false, strings.TrimSuffix("unknown: "+r.Reason, ": ")
+		return false, seen{why: strings.TrimSuffix("unknown: "+r.Reason, ": ")}
 	}
 	if r.Episode != "" && r.Condition == signalbox.Clear {
-		return true, "its source says that it ended" // final: a new illness is a new episode
+		return true, seen{why: "its source says that it ended"} // final: a new illness is a new episode
 	}
 	at := seenAt(r)
 	age := l.now.Sub(at)
 	if at.IsZero() || age > d.Fresh || age < -d.Fresh {
-		return false, fmt.Sprintf("the newest sample is of %s, at most %s old is relied on", clock(at), span(d.Fresh))
+		return false, seen{why: fmt.Sprintf("the newest sample is of %s, at most %s old is relied on", clock(at), span(d.Fresh))}
 	}
 	l.at(at.Add(d.Fresh + time.Nanosecond))
-	return true, fmt.Sprintf("sample %s old, at most %s is relied on", span(age), span(d.Fresh))
+	return true, seen{age: age, most: d.Fresh}
+}
+
+// seen is how a reading is seen, written only where it is told.
+type seen struct {
+	why       string // empty: it is fresh, as old as age
+	age, most time.Duration
+}
+
+func (s seen) String() string {
+	if s.why != "" {
+		return s.why
+	}
+	return "sample " + span(s.age) + " old, at most " + span(s.most) + " is relied on"
 }
 
 // undoOf returns the last action that was to take another one back; nil: none
@@ -221,7 +264,7 @@ func (l *look) stands(a *signalbox.Action) bool {
 		return false
 	}
 	for _, t := range a.Forecast.Targets {
-		l.read(signalbox.TargetKey(t))
+		l.readTarget(t)
 		if s := l.w.State.Targets[t]; s != nil && s.Thrown == a.ID {
 			return true
 		}

@@ -124,7 +124,7 @@ func (l *look) counted(r *signalbox.Reading, a *signalbox.Action) (signalbox.Con
 	what := fmt.Sprintf("%s on %s is %s", r.Detector, r.Subject, r.Condition)
 	fresh, why := l.fresh(r)
 	if !fresh {
-		return signalbox.Unknown, what + ", which does not count: " + why
+		return signalbox.Unknown, what + ", which does not count: " + why.String()
 	}
 	since := seenAt(r).Add(-r.Window)
 	if r.Episode != "" && r.Condition == signalbox.Clear {

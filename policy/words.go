@@ -15,11 +15,11 @@ func span(d time.Duration) string {
 		d = d.Round(time.Millisecond)
 	}
 	s := d.String()
-	if rest, ok := strings.CutSuffix(s, "m0s"); ok {
-		s = rest + "m"
+	if strings.HasSuffix(s, "m0s") {
+		s = s[:len(s)-len("0s")]
 	}
-	if rest, ok := strings.CutSuffix(s, "h0m"); ok {
-		s = rest + "h"
+	if strings.HasSuffix(s, "h0m") {
+		s = s[:len(s)-len("0m")]
 	}
 	return s
 }
