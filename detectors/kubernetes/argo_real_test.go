@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -90,7 +91,7 @@ func TestDefinitionsComeAndGo(t *testing.T) {
 	w.await("applications", "core/drift", signalbox.Breached, outOfSync)
 	w.await("rollouts", "core/web", signalbox.Breached, degraded)
 	for detector, want := range map[string][]string{"applications": {"core/drift", "core/shop"}, "rollouts": {"core/web"}} {
-		if got := w.subjects(detector); len(got) != len(want) {
+		if got := w.subjects(detector); !slices.Equal(got, want) {
 			t.Errorf("%s: something was said of %q, want %q", detector, got, want)
 		}
 	}

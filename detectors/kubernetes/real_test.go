@@ -150,12 +150,13 @@ func (w *watching) told(detector, subject string) string {
 	return b.String()
 }
 
-// subjects are all of which a detector ever said anything.
+// subjects are all of which a detector ever said anything. What it can't say at
+// all, where a loaded machine has not listed in time, is of none of them.
 func (w *watching) subjects(detector string) (all []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for key := range w.story {
-		if s, ok := strings.CutPrefix(key, detector+" "); ok {
+		if s, ok := strings.CutPrefix(key, detector+" "); ok && s != detector {
 			all = append(all, s)
 		}
 	}

@@ -94,10 +94,14 @@ func (f *feed) life(ctx context.Context) error {
 	}
 	began := f.begin()
 	err = f.reflect(ctx, in, began)
-	if f.resource.custom && apierrors.IsNotFound(err) && f.source.clients.lacks(ctx, f.resource) {
+	if !f.resource.custom || !apierrors.IsNotFound(err) {
+		return err
+	}
+	if f.source.clients.lacks(ctx, f.resource) {
 		f.nothing(began)
 		return errAbsent
 	}
+	f.broke(explain(err, "list", f))
 	return err
 }
 
@@ -174,6 +178,9 @@ func (s stream) watch(ctx context.Context, o metav1.ListOptions) (watch.Interfac
 func (s stream) failed(verb string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
+	}
+	if s.feed.resource.custom && apierrors.IsNotFound(err) {
+		return err // told only once it is known whether there is such a kind: who waits for the first list waits for that
 	}
 	s.feed.broke(explain(err, verb, s.feed))
 	if apierrors.IsNotFound(err) || apierrors.IsResourceExpired(err) && verb == "list" {

@@ -51,7 +51,7 @@ func (b *builder) calendars() error {
 			r.where, r.read = c.URL, read
 		}
 		b.rt.set.Calendars[c.Name] = r.where
-		b.rt.calendars = append(b.rt.calendars, calendarUse{r, c.Refresh})
+		b.rt.calendars = append(b.rt.calendars, calendarUse{r, c.Refresh, c.MaxAge})
 	}
 	return nil
 }
@@ -59,7 +59,7 @@ func (b *builder) calendars() error {
 // calendarUse is a calendar in one configuration.
 type calendarUse struct {
 	*calendarReader
-	refresh time.Duration
+	refresh, maxAge time.Duration
 }
 
 // startConditions begins reading the calendars and silences of a configuration.
@@ -67,11 +67,13 @@ type calendarUse struct {
 func (d *daemon) startConditions(ctx context.Context, rt *runtime) {
 	kept := map[string]*calendarReader{}
 	d.metrics.calendarLast.Reset()
+	d.metrics.calendarMaxAge.Reset()
 	for _, use := range rt.calendars {
 		if old := d.calendars[use.name]; old != nil && old.where == use.where {
 			use.calendarReader = old
 		}
 		kept[use.name] = use.calendarReader
+		d.metrics.calendarMaxAge.WithLabelValues(use.name).Set(use.maxAge.Seconds())
 		d.roundsAlive.Go(func() { d.readCalendar(ctx, use) })
 	}
 	d.calendars = kept
@@ -99,9 +101,11 @@ func (d *daemon) readCalendar(ctx context.Context, use calendarUse) {
 			d.log.Warn("calendar", "freeze", use.name, "read", c.At, "error", err)
 			next = min(next, calendarRetry)
 		}
+		last := 0.0 // never: a calendar that is not there at a start is to be alerted on too
 		if !c.At.IsZero() {
-			d.metrics.calendarLast.WithLabelValues(use.name).Set(float64(c.At.UnixMilli()) / 1e3)
+			last = float64(c.At.UnixMilli()) / 1e3
 		}
+		d.metrics.calendarLast.WithLabelValues(use.name).Set(last)
 		d.engine.Calendar(ctx, use.name, c)
 		t.Reset(next)
 	}

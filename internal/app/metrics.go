@@ -17,6 +17,7 @@ type metrics struct {
 	clusterRules    *prometheus.GaugeVec
 	ruleResources   *prometheus.GaugeVec
 	calendarLast    *prometheus.GaugeVec
+	calendarMaxAge  *prometheus.GaugeVec
 	silencesLast    prometheus.Gauge
 }
 
@@ -37,13 +38,14 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 	m.clusterRules = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "signalbox_cluster_rules", Help: "Alerting rules in force that come from PrometheusRule resources, by the cluster's source."}, []string{"source"})
 	m.ruleResources = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "signalbox_cluster_rule_resources", Help: "PrometheusRule resources, by the cluster's source; refused are those whose last version could not be put in force."}, []string{"source", "state"})
-	m.calendarLast = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "signalbox_calendar_last_success_timestamp_seconds", Help: "Time at which a calendar of freezes was last read, by its freeze."}, []string{"freeze"})
+	m.calendarLast = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "signalbox_calendar_last_success_timestamp_seconds", Help: "Time at which a calendar of freezes was last read, by its freeze; 0: not since the start."}, []string{"freeze"})
+	m.calendarMaxAge = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "signalbox_calendar_max_age_seconds", Help: "How old a calendar of freezes may be that is relied on, by its freeze."}, []string{"freeze"})
 	m.silencesLast = prometheus.NewGauge(prometheus.GaugeOpts{Name: "signalbox_silences_last_success_timestamp_seconds", Help: "Time at which Alertmanager's silences were last read; 0 where none are."})
 	for _, r := range webhookResults {
 		m.webhooks.WithLabelValues(r)
 	}
 	m.reloadGood.Set(1)
-	reg.MustRegister(m.webhooks, m.refusals, m.reloadGood, m.reloadAt, m.heartbeatErrors, m.heartbeatLast, m.clusterRules, m.ruleResources, m.calendarLast, m.silencesLast)
+	reg.MustRegister(m.webhooks, m.refusals, m.reloadGood, m.reloadAt, m.heartbeatErrors, m.heartbeatLast, m.clusterRules, m.ruleResources, m.calendarLast, m.calendarMaxAge, m.silencesLast)
 	return m
 }
 

@@ -41,7 +41,9 @@ func metricNames(t *testing.T) map[string]bool {
 	for _, name := range []string{"rules", "rule_resources"} { // with the first cluster whose rules are read
 		names["signalbox_cluster_"+name] = true
 	}
-	names["signalbox_calendar_last_success_timestamp_seconds"] = true // with the first calendar that is read
+	for _, name := range []string{"last_success_timestamp_seconds", "max_age_seconds"} { // with the first calendar
+		names["signalbox_calendar_"+name] = true
+	}
 	return names
 }
 

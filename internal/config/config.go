@@ -120,6 +120,7 @@ type Calendar struct {
 	File    string // absolute; or URL
 	URL     string
 	Refresh time.Duration
+	MaxAge  time.Duration // how old what was read may be that is relied on
 }
 
 // Heartbeat is a request that leaves the daemon.

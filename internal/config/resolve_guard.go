@@ -150,7 +150,7 @@ func recurring(s spot, f freezeKeys) func(time.Time) bool {
 }
 
 func (l *loader) calendar(s spot, f freezeKeys) {
-	c := &Calendar{Name: f.Name, URL: f.Calendar.URL, Refresh: f.Calendar.Refresh.Std()}
+	c := &Calendar{Name: f.Name, URL: f.Calendar.URL, Refresh: f.Calendar.Refresh.Std(), MaxAge: f.Calendar.MaxAge.Std()}
 	if (f.Calendar.File == "") == (f.Calendar.URL == "") {
 		s.fail("must have exactly one of file and url", nil)
 	}
