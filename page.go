@@ -33,6 +33,9 @@ type Page struct {
 	SentAt  time.Time `json:"sent_at,omitzero"`
 	AckedAt time.Time `json:"acked_at,omitzero"`
 	AckedBy string    `json:"acked_by,omitempty"`
+	// UnackedAt is when an acknowledgement was last taken back, in the pager's
+	// time: one that is not later is a late or a repeated message.
+	UnackedAt time.Time `json:"unacked_at,omitzero"`
 	// Notes are told on the pager's incident, in their order; Noted counts
 	// those that it took.
 	Notes []Note `json:"notes,omitempty"`

@@ -61,11 +61,20 @@ func (l *look) acknowledged() *signalbox.Control {
 		return nil
 	}
 	l.read(signalbox.PageKey(l.inc.Page))
-	p := l.w.State.Pages[l.inc.Page]
-	if p == nil || p.AckedAt.IsZero() || !p.AckedAt.After(l.inc.ReleasedAt) {
+	return Took(l.inc, l.w.State.Pages[l.inc.Page])
+}
+
+// AcknowledgeTakes reports whether who acknowledges a page takes its incident.
+func (h *Handbook) AcknowledgeTakes() bool { return h.config.AcknowledgeTakes }
+
+// Took is the control that the acknowledgement of an incident's page stands for
+// where acknowledging takes; nil: the page is not acknowledged, or the incident
+// was released since.
+func Took(inc *signalbox.Incident, p *signalbox.Page) *signalbox.Control {
+	if p == nil || p.AckedAt.IsZero() || !p.AckedAt.After(inc.ReleasedAt) {
 		return nil
 	}
-	return &signalbox.Control{Kind: signalbox.Take, Scope: "incident/" + string(l.inc.ID), Who: p.AckedBy, At: p.AckedAt, Reason: "acknowledged its page"}
+	return &signalbox.Control{Kind: signalbox.Take, Scope: "incident/" + string(inc.ID), Who: p.AckedBy, At: p.AckedAt, Reason: "acknowledged its page"}
 }
 
 // foundHand compares what a forecast found with where our last action left the

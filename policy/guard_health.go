@@ -42,24 +42,32 @@ func (l *look) healthy(health map[string]signalbox.Witness, position string, dur
 	if !ok {
 		return answer{effect: blocks, detail: fmt.Sprintf("nothing proves position %q healthy", position)}
 	}
+	a := l.clearFor(w, during)
+	a.detail = fmt.Sprintf("position %q: %s", position, a.detail)
+	return a
+}
+
+// clearFor asks that all readings of a witness are clear and fresh, and have
+// been clear for a time.
+func (l *look) clearFor(w signalbox.Witness, during time.Duration) answer {
 	readings := l.witness(w)
 	if len(readings) == 0 {
-		return answer{effect: blocks, detail: fmt.Sprintf("position %q: no reading of %s on %s", position, w.Detector, w.Subject)}
+		return answer{effect: blocks, detail: fmt.Sprintf("no reading of %s on %s", w.Detector, w.Subject)}
 	}
 	for _, r := range readings {
 		fresh, detail := l.fresh(r)
 		if !fresh || r.Condition != signalbox.Clear {
-			return answer{effect: blocks, detail: fmt.Sprintf("position %q: %s on %s is %s (%s)", position, w.Detector, w.Subject, r.Condition, detail)}
+			return answer{effect: blocks, detail: fmt.Sprintf("%s on %s is %s (%s)", w.Detector, w.Subject, r.Condition, detail)}
 		}
 		if during == 0 {
 			continue
 		}
 		if end := r.Since.Add(during); r.Since.IsZero() || l.now.Before(end) {
 			l.at(end)
-			return answer{effect: blocks, detail: fmt.Sprintf("position %q is healthy since %s, wanted for %s", position, clock(r.Since), span(during))}
+			return answer{effect: blocks, detail: fmt.Sprintf("%s on %s is clear since %s, wanted for %s", w.Detector, w.Subject, clock(r.Since), span(during))}
 		}
 	}
-	return answer{effect: passes, detail: fmt.Sprintf("position %q: %s on %s is clear", position, w.Detector, w.Subject)}
+	return answer{effect: passes, detail: w.Detector + " on " + w.Subject + " is clear"}
 }
 
 // witness returns the readings of a witness, sorted.

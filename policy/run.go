@@ -247,11 +247,11 @@ func (l *look) waitFor(m *move) signalbox.Decision {
 		}
 		return l.hold("wait", "step %d waits until %s", m.index+1, detail)
 	}
-	a := l.healthy(map[string]signalbox.Witness{"": u.Witness}, "", u.For)
+	a := l.clearFor(u.Witness, u.For)
 	if a.effect == passes {
 		return l.advance(m.plan, m.index, signalbox.StepWaited, fmt.Sprintf("%s on %s is clear for %s", u.Witness.Detector, u.Witness.Subject, span(u.For)))
 	}
-	return l.hold("wait", "step %d waits for %s on %s: %s", m.index+1, u.Witness.Detector, u.Witness.Subject, a.detail)
+	return l.hold("wait", "step %d waits: %s", m.index+1, a.detail)
 }
 
 // late pages once that an action in flight is past its step's time; it goes on

@@ -232,6 +232,20 @@ func TestLaneIsJudgedOnceItIsWhole(t *testing.T) {
 	b.want(signalbox.Settle, "verify")
 }
 
+// A step that waits tells for what, and how that is.
+func TestWaitTellsItsWitness(t *testing.T) {
+	wait := signalbox.Step{Kind: "wait", Name: "wait", Flow: signalbox.Flow{
+		Within: time.Hour, Until: &signalbox.Wait{Witness: signalbox.Witness{Detector: "replica-lag", Subject: "replica/none"}},
+	}}
+	b := newBox(t, runbook(wait))
+	d := b.h.Decide(b.w, []signalbox.IncidentID{incident})[0]
+	b.inc().Plan, b.inc().PlanAt = d.Plan, noon
+	d = b.want(signalbox.Hold, "wait")
+	if got := reason(d.Because, "wait").Detail; got != "step 1 waits: no reading of replica-lag on replica/none" {
+		t.Errorf("got %q", got)
+	}
+}
+
 // While further ids of a step wait for their pace, nobody is paged.
 func TestItemsWaitForTheirPace(t *testing.T) {
 	replay := named("replay", signalbox.Flow{Most: 2, Pace: signalbox.ItemPace{N: 3, Per: time.Hour}, Then: signalbox.ThenNext})

@@ -259,7 +259,7 @@ func storeKeys(keys []signalbox.Key) []signalbox.Key {
 func (l *loop) start(a *signalbox.Action) {
 	l.running[a.ID] = true
 	auth, set, act := l.auth, l.set(), *a
-	act.Gate = l.e.gate(auth, &act, l.ownerOfAction(a))
+	act.Gate = l.e.gate(auth, set, &act, l.ownerOfAction(a))
 	go func() {
 		ctx, cancel := context.WithTimeout(auth.ctx, l.e.timing.Start)
 		defer cancel()
@@ -306,8 +306,9 @@ func (e *Engine) probe(ctx context.Context, set *Set, a signalbox.Action) signal
 }
 
 // gate is what is checked last thing before each write to a target: the lease,
-// the kill file, and the controls as the store has them at that moment.
-func (e *Engine) gate(auth *authority, a *signalbox.Action, owner string) func() error {
+// the kill file, and the controls as the store has them at that moment, with an
+// acknowledgement where the configuration says that it takes the incident.
+func (e *Engine) gate(auth *authority, set *Set, a *signalbox.Action, owner string) func() error {
 	return func() error {
 		if reason := e.killed(); reason != "" {
 			return errors.New(reason)
@@ -321,8 +322,29 @@ func (e *Engine) gate(auth *authority, a *signalbox.Action, owner string) func()
 		if held := heldBy(controls, a, owner, e.o.Now()); held != "" {
 			return errors.New(held)
 		}
+		if set.Handbook.AcknowledgeTakes() {
+			if err := e.notAcknowledged(ctx, a.Incident); err != nil {
+				return err
+			}
+		}
 		return e.leaseHolds(auth)
 	}
+}
+
+// notAcknowledged returns an error where a person took an incident by
+// acknowledging its page, or where that can't be read.
+func (e *Engine) notAcknowledged(ctx context.Context, id signalbox.IncidentID) error {
+	inc, page, err := e.o.Journal.PageOf(ctx, id)
+	switch {
+	case err != nil:
+		return fmt.Errorf("whether its page is acknowledged can't be read: %w", err)
+	case inc == nil:
+		return fmt.Errorf("incident %s is not on record", id)
+	}
+	if c := policy.Took(inc, page); c != nil {
+		return fmt.Errorf("taken (%s) by %s, who %s", c.Scope, c.Who, c.Reason)
+	}
+	return nil
 }
 
 // leaseHolds returns an error once nothing may be started under the lease.

@@ -75,7 +75,7 @@ func (e *Engine) lookOnce(auth *authority, set *Set, a signalbox.Action, owner s
 	}
 	switch class := a.Forecast.Class; {
 	case class == signalbox.ClassB && a.Stage != signalbox.Started:
-		a.Gate = e.gate(auth, &a, owner)
+		a.Gate = e.gate(auth, set, &a, owner)
 		if _, err := e.startOnce(ctx, set, a); err != nil {
 			return inDoubt(err)
 		}

@@ -78,7 +78,8 @@ func (l *loop) nextRung(w *write, p *signalbox.Page, rung signalbox.Rung, owner 
 }
 
 // acknowledged takes in that a person acknowledged a page: its ladder is climbed
-// no further. It is idempotent; a page that is not known is passed over.
+// no further. It is idempotent; a page that is not known is passed over, and so is
+// what a person has taken back since.
 func (l *loop) acknowledged(w *write, c signalbox.Control) {
 	key, ok := strings.CutPrefix(c.Scope, "page/")
 	p := l.knownPage(w, key)
@@ -91,7 +92,7 @@ func (l *loop) acknowledged(w *write, c signalbox.Control) {
 	}
 	at := cmp.Or(c.At, l.now())
 	for _, k := range append([]string{key}, keysOf(l.rungs(key))...) {
-		if page := l.knownPage(w, k); page == nil || !page.AckedAt.IsZero() || page.Event == signalbox.PageResolve {
+		if page := l.knownPage(w, k); page == nil || !page.AckedAt.IsZero() || page.Event == signalbox.PageResolve || !at.After(page.UnackedAt) {
 			continue
 		}
 		page := l.page(w, k)
@@ -105,14 +106,22 @@ func (l *loop) acknowledged(w *write, c signalbox.Control) {
 func (l *loop) unacknowledged(w *write, c signalbox.Control) {
 	key, _ := strings.CutPrefix(c.Scope, "page/")
 	p := l.knownPage(w, key)
-	if p == nil || p.AckedAt.IsZero() || p.Event == signalbox.PageResolve {
+	if p == nil || p.Event == signalbox.PageResolve {
 		return
 	}
 	if p.Of != "" && p.Rung != signalbox.PrimaryRung {
 		key = p.Of
 	}
+	at := cmp.Or(c.At, l.now())
 	for _, k := range append([]string{key}, keysOf(l.rungs(key))...) {
-		if page := l.knownPage(w, k); page == nil || page.AckedAt.IsZero() {
+		known := l.knownPage(w, k)
+		if known == nil {
+			continue
+		}
+		if at.After(known.UnackedAt) { // also where what it takes back comes only after it
+			l.page(w, k).UnackedAt = at
+		}
+		if known.AckedAt.IsZero() {
 			continue
 		}
 		page := l.page(w, k)

@@ -146,6 +146,15 @@ func TestAcknowledgementStopsTheLadderUntilItIsTakenBack(t *testing.T) {
 			t.Fatalf("taken: got %q, want the backup once", p.to())
 		}
 		within(t, "backup after it was taken back", backup[0].Sub(back), 2*time.Minute)
+		// What was acknowledged before that, and comes late or again, stops nothing.
+		late := signalbox.Control{Kind: signalbox.Acknowledge, Scope: "page/" + key, Who: "the primary", At: back.Add(-time.Minute)}
+		if err := w.engine.Receive(t.Context(), signalbox.Batch{Source: "pagerduty", At: time.Now(), Words: []signalbox.Control{late}}); err != nil {
+			t.Fatal(err)
+		}
+		w.after(time.Second)
+		if p := w.state().Pages[key]; !p.AckedAt.IsZero() {
+			t.Errorf("a late acknowledgement counts: %+v", p)
+		}
 		// The backup's acknowledgement is the ladder's.
 		w.word(signalbox.Acknowledge, key+"-backup")
 		n := len(p.accepted())

@@ -110,12 +110,13 @@ func (l *loop) release(w *write, next *signalbox.Controls, c signalbox.Control) 
 			ts.Ineffective, ts.Hand = 0, nil
 			ts.StoppedAt = time.Time{}
 		}
+		var gaveUp []signalbox.IncidentID
 		for id, inc := range l.state.Incidents {
-			if inc.GaveUp != "" && !inc.Closed() && len(w.incs) < chunk && l.lastOn(inc, t) {
-				l.handBack(w, id, c.Who)
+			if inc.GaveUp != "" && !inc.Closed() && l.lastOn(inc, t) {
+				gaveUp = append(gaveUp, id)
 			}
 		}
-		return nil
+		return l.inParts(w, gaveUp, c, func(w *write, id signalbox.IncidentID) { l.handBack(w, id, c.Who) })
 	case "incident":
 		inc := l.state.Incidents[signalbox.IncidentID(name)]
 		if inc == nil || inc.Closed() {
@@ -149,13 +150,39 @@ func (l *loop) restorePolicy(w *write, c signalbox.Control) error {
 	case ps.Demoted == nil:
 		return fmt.Errorf("policy %s is not demoted", name)
 	}
-	l.policyState(w, name).Demoted = nil
+	var asked []signalbox.IncidentID
 	for id, inc := range l.state.Incidents {
-		if !inc.Closed() && inc.Plan == nil && len(w.incs) < chunk && slices.Contains(l.set().Handbook.On(inc.Reading.Detector), name) {
-			l.incident(w, id).Trigger = c.Who
+		if !inc.Closed() && inc.Plan == nil && slices.Contains(l.set().Handbook.On(inc.Reading.Detector), name) {
+			asked = append(asked, id)
 		}
 	}
+	if err := l.inParts(w, asked, c, func(w *write, id signalbox.IncidentID) { l.incident(w, id).Trigger = c.Who }); err != nil {
+		return err
+	}
+	l.policyState(w, name).Demoted = nil
 	l.demotionPage(w, name, "")
+	return nil
+}
+
+// inParts edits incidents in the order of their ids: the last ones, as many as a
+// transaction takes, in w, and those before them in transactions of their own.
+// These come first, so that after a failure between two the control is not there,
+// and is given again.
+func (l *loop) inParts(w *write, ids []signalbox.IncidentID, c signalbox.Control, change func(*write, signalbox.IncidentID)) error {
+	slices.Sort(ids)
+	for ; len(ids) > chunk; ids = ids[chunk:] {
+		part := &write{}
+		for _, id := range ids[:chunk] {
+			change(part, id)
+		}
+		part.entries = append(part.entries, journal.Record{Kind: journal.Housekeeping, Who: c.Who, Data: c})
+		if !l.commit(part) {
+			return ErrNoTerm
+		}
+	}
+	for _, id := range ids {
+		change(w, id)
+	}
 	return nil
 }
 

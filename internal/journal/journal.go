@@ -172,3 +172,21 @@ func (j *Journal) Controls(ctx context.Context) (signalbox.Controls, error) {
 	}
 	return *c, nil
 }
+
+// PageOf reads an incident and its page from the store; nil: there is none.
+func (j *Journal) PageOf(ctx context.Context, id signalbox.IncidentID) (*signalbox.Incident, *signalbox.Page, error) {
+	inc, err := get[signalbox.Incident](ctx, j, signalbox.IncidentKey(id))
+	if err != nil || inc == nil || inc.Page == "" {
+		return inc, nil, err
+	}
+	page, err := get[signalbox.Page](ctx, j, signalbox.PageKey(inc.Page))
+	return inc, page, err
+}
+
+func get[T any](ctx context.Context, j *Journal, key signalbox.Key) (*T, error) {
+	kv, ok, err := j.store.Get(ctx, string(key))
+	if err != nil || !ok {
+		return nil, err
+	}
+	return open[T](kv.Key, kv.Value)
+}
