@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/checker"
 	celast "github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/operators"
 	"github.com/google/cel-go/common/types"
@@ -93,11 +94,32 @@ func (c *compiler) compileIn(expr string, unit signalbox.Unit, earlier []string,
 	if err := knownSteps(ast, earlier); err != nil {
 		return nil, err
 	}
-	program, err := env.Program(ast, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(conditionCost))
+	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
+	if !surelyCheap(env, ast) {
+		options = append(options, cel.CostLimit(conditionCost))
+	}
+	program, err := env.Program(ast, options...)
 	if err != nil {
 		return nil, err
 	}
 	return &condition{text: expr, program: program}, nil
+}
+
+// surelyCheap reports whether no labels, however many and long, can make an
+// expression cost more than it may: then its cost need not be counted while it
+// is evaluated, which takes as long as the evaluation.
+func surelyCheap(env *cel.Env, ast *cel.Ast) bool {
+	cost, err := env.EstimateCost(ast, sizesUnknown{})
+	return err == nil && cost.Max <= conditionCost
+}
+
+// sizesUnknown is a checker.CostEstimator that takes any input to be of any size.
+type sizesUnknown struct{}
+
+func (sizesUnknown) EstimateSize(checker.AstNode) *checker.SizeEstimate { return nil }
+
+func (sizesUnknown) EstimateCallCost(string, string, *checker.AstNode, []checker.AstNode) *checker.CallEstimate {
+	return nil
 }
 
 // knownSteps refuses what speaks of a step that is not an earlier one.

@@ -132,3 +132,28 @@ func FuzzCondition(f *testing.F) {
 		}
 	})
 }
+
+// What labels can make dear is counted while it is evaluated.
+func TestSurelyCheap(t *testing.T) {
+	c := newCompiler()
+	for expr, want := range map[string]bool{
+		`value > 1.0 && labels.env == "prod"`:                     true,
+		`steps.first.outcome == "recovered"`:                      true,
+		`labels.a == labels.b`:                                    false,
+		`labels.env.contains("prod")`:                             false,
+		`labels.env.matches("(a*)*b")`:                            false,
+		`labels.all(a, labels.all(b, labels.all(c, a + b != c)))`: false,
+	} {
+		env, err := c.env(signalbox.Number, true, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast, issues := env.Compile(expr)
+		if issues.Err() != nil {
+			t.Fatal(issues.Err())
+		}
+		if got := surelyCheap(env, ast); got != want {
+			t.Errorf("%s: got %t, want %t", expr, got, want)
+		}
+	}
+}
