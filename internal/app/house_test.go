@@ -32,6 +32,8 @@ type house struct {
 	hup      chan os.Signal
 	log      *lockedBuffer
 	pager    string // URL
+	web      string // web configuration of control, in dir; empty: none
+	client   *http.Client
 	stop     func() // ends the daemon, once
 }
 
@@ -57,7 +59,7 @@ func newHouse(t *testing.T, config string) *house {
 		fmt.Fprint(w, `{"status":"success","message":"Event processed","dedup_key":"x"}`)
 	}))
 	t.Cleanup(pager.Close)
-	h := &house{t: t, store: mem.New(), dir: t.TempDir(), hup: make(chan os.Signal, 1), log: &lockedBuffer{}, pager: pager.URL}
+	h := &house{t: t, store: mem.New(), dir: t.TempDir(), hup: make(chan os.Signal, 1), log: &lockedBuffer{}, pager: pager.URL, client: http.DefaultClient}
 	h.write("secrets/am", postToken)
 	h.write("secrets/pd", pagerKey)
 	h.write("owners.yaml", fmt.Sprintf(`
@@ -84,11 +86,15 @@ func (h *house) write(name, text string) {
 func (h *house) open() *house {
 	h.t.Helper()
 	bound := make(chan struct{})
+	scheme, web := "http://", ""
+	if h.web != "" {
+		scheme, web = "https://", filepath.Join(h.dir, h.web)
+	}
 	d, rt, err := newDaemon(Options{
 		Config: h.dir, Data: h.t.TempDir(), Replica: "test", Listen: "127.0.0.1:0", ListenWebhooks: "127.0.0.1:0",
-		Log: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})), RestoreWithin: time.Minute,
+		Log: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})), RestoreWithin: time.Minute, WebConfig: web,
 		Ready: func(control, webhooks string) {
-			h.control, h.webhooks = "http://"+control, "http://"+webhooks
+			h.control, h.webhooks = scheme+control, "http://"+webhooks
 			close(bound)
 		},
 	})
@@ -168,7 +174,7 @@ func (h *house) request(method, url, body string) *http.Request {
 
 func (h *house) send(req *http.Request) answered {
 	h.t.Helper()
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := h.client.Do(req)
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package people
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
 	"crypto/x509"
@@ -105,27 +106,60 @@ func (p *People) Approvers(policy, owner string) (n int) {
 	return n
 }
 
-// Who implements Port.
+// Who implements Port. A request that shows credentials of two people is of
+// neither: whose act it is would be a matter of taste.
 func (p *People) Who(r *http.Request) (Person, error) {
+	certified, err := p.byCertificate(r)
+	if err != nil {
+		return Person{}, err
+	}
+	named := certified
 	if token, ok := bearer(r); ok {
-		return p.byToken(token)
+		person, err := p.byToken(token)
+		if err != nil {
+			return Person{}, err
+		}
+		named = person.Name
+	} else if user, _, ok := r.BasicAuth(); ok { // the server has checked the password
+		named = cmp.Or(p.byUser(user), certified)
 	}
-	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
-		names := namesOf(r.TLS.VerifiedChains[0][0])
-		for _, name := range p.names {
-			if slices.ContainsFunc(p.all[name].ClientNames, func(n string) bool { return slices.Contains(names, n) }) {
-				return p.person(name), nil
-			}
+	switch {
+	case named == "":
+		return Person{}, ErrNobody
+	case certified != "" && certified != named:
+		return Person{}, fmt.Errorf("%w: the certificate is of %s, and what is sent with it of %s", ErrNobody, certified, named)
+	}
+	return p.person(named), nil
+}
+
+// byCertificate finds the person of a certificate that the server verified; "":
+// there is none, or it is nobody's.
+func (p *People) byCertificate(r *http.Request) (string, error) {
+	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
+		return "", nil
+	}
+	names, found := namesOf(r.TLS.VerifiedChains[0][0]), []string{}
+	for _, name := range p.names {
+		if slices.ContainsFunc(p.all[name].ClientNames, func(n string) bool { return slices.Contains(names, n) }) {
+			found = append(found, name)
 		}
 	}
-	if user, _, ok := r.BasicAuth(); ok { // the server has checked the password
-		for _, name := range p.names {
-			if user != "" && p.all[name].User == user {
-				return p.person(name), nil
-			}
+	switch len(found) {
+	case 0:
+		return "", nil
+	case 1:
+		return found[0], nil
+	}
+	return "", fmt.Errorf("%w: one certificate names %s", ErrNobody, strings.Join(found, " and "))
+}
+
+func (p *People) byUser(user string) string {
+	for _, name := range p.names {
+		if user != "" && p.all[name].User == user {
+			return name
 		}
 	}
-	return Person{}, ErrNobody
+	return ""
 }
 
 func (p *People) person(name string) Person { return Person{Name: name, Rights: p.all[name].May} }
