@@ -20,6 +20,7 @@ import (
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/kind"
 	"github.com/signalbox/signalbox/internal/sandbox"
+	"github.com/signalbox/signalbox/internal/setting"
 	"github.com/signalbox/signalbox/remediators/endpoint"
 )
 
@@ -51,7 +52,7 @@ func TestTheRemediatorThrowsASwitch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	settings, ok := k.Backends["http"]().(*endpoint.HTTP)
+	settings, ok := k.Backends["http"]().(*setting.HTTP)
 	if !ok {
 		t.Fatal("the http backend has other settings")
 	}

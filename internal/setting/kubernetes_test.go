@@ -1,4 +1,4 @@
-package endpoint_test
+package setting_test
 
 import (
 	"context"
@@ -20,7 +20,7 @@ import (
 	signalbox "github.com/signalbox/signalbox"
 	kube "github.com/signalbox/signalbox/internal/cluster"
 	"github.com/signalbox/signalbox/internal/kind"
-	"github.com/signalbox/signalbox/remediators/endpoint"
+	"github.com/signalbox/signalbox/internal/setting"
 	"github.com/signalbox/signalbox/test/servers"
 )
 
@@ -49,7 +49,7 @@ func newCluster(t *testing.T) *cluster {
 	_, err := c.admin.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "core"}}, metav1.CreateOptions{})
 	c.must(err)
 	c.create("core-env")
-	c.remediator, err = endpoint.Kind().Open(kind.Env{Now: time.Now, Agent: "signalbox/test"})
+	c.remediator, err = setting.Open(kind.Env{Now: time.Now, Agent: "signalbox/test"})
 	c.must(err)
 	return c
 }
@@ -119,9 +119,9 @@ func documentedRole(t *testing.T) rbacv1.Role {
 
 func (c *cluster) step(to string) signalbox.Step {
 	c.t.Helper()
-	raw, err := endpoint.Kind().Spec(kind.SpecInput{
+	raw, err := setting.Resolve(kind.SpecInput{
 		Name: "read-endpoint", Backend: "configmap", Positions: map[string]string{"replica-a": valueA, "replica-b": valueB},
-		Settings: &endpoint.ConfigMap{Source: "cluster", Namespace: "core", Name: "core-env", Key: key},
+		Settings: &setting.ConfigMap{Source: "cluster", Namespace: "core", Name: "core-env", Key: key},
 		Source: func(string) (string, kind.Settings, bool) {
 			return "kubernetes", &kube.Settings{Kubeconfig: c.kubeconfig}, true
 		},

@@ -1,4 +1,4 @@
-package endpoint
+package setting
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/cluster"
+	"github.com/signalbox/signalbox/internal/reach"
 )
 
 // writeAttempts bounds how often a write is tried again because something else
@@ -17,7 +19,7 @@ const writeAttempts = 5
 // is safe for concurrent use.
 type remediator struct {
 	now     func() time.Time
-	clients *clients
+	clients *reach.Clients
 }
 
 var (
@@ -29,22 +31,33 @@ var (
 func (r *remediator) open(s signalbox.Step) (spec, backend, string, error) {
 	sp, err := parseSpec(s.Spec)
 	if err != nil {
-		return spec{}, nil, "", refused("switch %q: %v", s.Name, err)
+		return spec{}, nil, "", reach.Refused("switch %q: %v", s.Name, err)
 	}
 	want, ok := sp.Positions[s.To]
 	if !ok {
-		return spec{}, nil, "", refused("switch %q: position %q is not listed", s.Name, s.To)
+		return spec{}, nil, "", reach.Refused("switch %q: position %q is not listed", s.Name, s.To)
 	}
-	var b backend
-	if sp.ConfigMap != nil {
-		b, err = r.clients.configMap(*sp.ConfigMap)
-	} else {
-		b, err = r.clients.http(*sp.HTTP)
-	}
+	b, err := r.backend(sp)
 	if err != nil {
-		return spec{}, nil, "", refused("switch %q: %v", s.Name, err)
+		return spec{}, nil, "", reach.Refused("switch %q: %v", s.Name, err)
 	}
 	return sp, b, want, nil
+}
+
+// backend is where a spec's setting is.
+func (r *remediator) backend(sp spec) (backend, error) {
+	if s := sp.ConfigMap; s != nil {
+		k, err := r.clients.Cluster(cluster.Access{Kubeconfig: s.Kubeconfig, InCluster: s.InCluster})
+		if err != nil {
+			return nil, err
+		}
+		return newConfigMap(*s, k)
+	}
+	client, err := r.clients.HTTP(sp.HTTP.Client)
+	if err != nil {
+		return nil, err
+	}
+	return &httpSetting{spec: *sp.HTTP, client: client}, nil
 }
 
 // Preview reads the setting and what the daemon may do with it. What the
@@ -69,7 +82,7 @@ func (r *remediator) Preview(ctx context.Context, s signalbox.Step) (signalbox.F
 	f.Found, f.Version, f.Position = st.value, st.version, sp.position(st.value)
 	f.Already = st.blocked == "" && st.value == want
 	if f.Position == "" {
-		f.Found = shown(st.value)
+		f.Found = reach.Shown(st.value)
 	} else {
 		f.ByHand = b.byHand(st.value)
 	}
@@ -87,11 +100,11 @@ func obstacle(sp spec, b backend, st state, f signalbox.Forecast) string {
 	case st.blocked != "":
 		return st.blocked
 	case f.Position == "":
-		return fmt.Sprintf("value %q is not one of the listed positions", shown(st.value))
+		return fmt.Sprintf("value %q is not one of the listed positions", reach.Shown(st.value))
 	case sp.Expect != nil && f.Already:
 		return ""
 	case sp.Expect != nil && st.value != *sp.Expect:
-		return fmt.Sprintf("value %q is not the one to take back, %q: someone else changed it", shown(st.value), shown(*sp.Expect))
+		return fmt.Sprintf("value %q is not the one to take back, %q: someone else changed it", reach.Shown(st.value), reach.Shown(*sp.Expect))
 	}
 	if foreign := st.fence.foreign(st.value); foreign != "" {
 		return foreign + "; to hand it back: " + b.handBack()
@@ -137,7 +150,7 @@ func (r *remediator) start(ctx context.Context, a signalbox.Action) (signalbox.R
 	for attempt := range writeAttempts {
 		st, err := b.read(ctx)
 		if err != nil {
-			return signalbox.Receipt{}, unsent(err)
+			return signalbox.Receipt{}, reach.Unsent(err)
 		}
 		if attempt == 0 {
 			first = st
@@ -149,10 +162,10 @@ func (r *remediator) start(ctx context.Context, a signalbox.Action) (signalbox.R
 			return receipt, err
 		}
 		if st.fence != first.fence {
-			return signalbox.Receipt{}, refused("switch %q: someone else wrote it at the same time", a.Step.Name)
+			return signalbox.Receipt{}, reach.Refused("switch %q: someone else wrote it at the same time", a.Step.Name)
 		}
 		version, err := b.write(ctx, st, change{value: &want, fence: written(a, want)}, a.Gate)
-		if errors.Is(err, errConflict) {
+		if errors.Is(err, reach.ErrConflict) {
 			continue
 		}
 		if err != nil {
@@ -160,16 +173,7 @@ func (r *remediator) start(ctx context.Context, a signalbox.Action) (signalbox.R
 		}
 		return signalbox.Receipt{At: r.now(), Version: version, Detail: fmt.Sprintf("%s is at %s (was %s)", a.Step.Name, a.Step.To, sp.position(st.value))}, nil
 	}
-	return signalbox.Receipt{}, refused("switch %q: %v, %d times in a row", a.Step.Name, errConflict, writeAttempts)
-}
-
-// unsent makes a failure of an error that came before anything was sent.
-func unsent(err error) error {
-	var failure *signalbox.Failure
-	if errors.As(err, &failure) {
-		return err
-	}
-	return &signalbox.Failure{Reason: "nothing was written", Err: err}
+	return signalbox.Receipt{}, reach.Refused("switch %q: %v, %d times in a row", a.Step.Name, reach.ErrConflict, writeAttempts)
 }
 
 // judge holds a fresh look against the action: done where its effect is there
@@ -181,7 +185,7 @@ func (r *remediator) judge(a signalbox.Action, sp spec, st state, want string) (
 		return receipt, true, nil
 	}
 	if reason := forbids(a, sp, st); reason != "" {
-		return signalbox.Receipt{}, false, refused("switch %q: %s", a.Step.Name, reason)
+		return signalbox.Receipt{}, false, reach.Refused("switch %q: %s", a.Step.Name, reason)
 	}
 	if st.value == want {
 		receipt.Detail = fmt.Sprintf("%s is at %s already: nothing was written", a.Step.Name, a.Step.To)
@@ -202,11 +206,11 @@ func forbids(a signalbox.Action, sp spec, st state) string {
 	case a.Undoes != "" && st.fence.Action != "" && st.fence.Action != a.Undoes:
 		return fmt.Sprintf("action %s wrote it last, not %s, which is to be taken back", st.fence.Action, a.Undoes)
 	case st.value != a.Forecast.Found:
-		return fmt.Sprintf("the value changed since the preview: it was %q, now it is %q", shown(a.Forecast.Found), shown(st.value))
+		return fmt.Sprintf("the value changed since the preview: it was %q, now it is %q", reach.Shown(a.Forecast.Found), reach.Shown(st.value))
 	case sp.Expect != nil && st.value != *sp.Expect && !a.Forecast.Already:
-		return fmt.Sprintf("value %q is not the one to take back, %q", shown(st.value), shown(*sp.Expect))
+		return fmt.Sprintf("value %q is not the one to take back, %q", reach.Shown(st.value), reach.Shown(*sp.Expect))
 	case sp.position(st.value) == "":
-		return fmt.Sprintf("value %q is not one of the listed positions", shown(st.value))
+		return fmt.Sprintf("value %q is not one of the listed positions", reach.Shown(st.value))
 	}
 	return st.fence.foreign(st.value)
 }

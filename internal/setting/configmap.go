@@ -1,4 +1,4 @@
-package endpoint
+package setting
 
 import (
 	"context"
@@ -8,14 +8,15 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/go-logr/logr"
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/reach"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
+	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
-	"k8s.io/klog/v2"
 )
 
 // configMap is one key of a ConfigMap. It reads with GET and writes with a
@@ -25,21 +26,29 @@ import (
 // (Kubernetes API concepts, "Updates to existing resources").
 type configMap struct {
 	spec          configMapSpec
+	cluster       reach.Cluster
 	core          rest.Interface
 	authorization rest.Interface
-	log           logr.Logger
 }
 
-// fieldManager is the owner that managedFields names for our writes.
-const fieldManager = "signalbox"
-
-func newConfigMap(s configMapSpec, k client, log logr.Logger) *configMap {
-	return &configMap{spec: s, core: k.core.RESTClient(), authorization: k.authorization.RESTClient(), log: log}
+func newConfigMap(s configMapSpec, k reach.Cluster) (*configMap, error) {
+	core, err := coreclient.NewForConfigAndClient(k.Config, k.HTTP)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: %w", err)
+	}
+	authorization, err := authorizationclient.NewForConfigAndClient(k.Config, k.HTTP)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: %w", err)
+	}
+	return &configMap{spec: s, cluster: k, core: core.RESTClient(), authorization: authorization.RESTClient()}, nil
 }
 
-// bound gives a request its deadline, and client-go's logs their way.
-func (c *configMap) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(klog.NewContext(ctx, c.log), callTimeout)
+// call is a request, for what its errors mean.
+func (c *configMap) call(verb string, write bool) reach.Call {
+	return reach.Call{
+		Target: string(c.target()), Verb: verb, Write: write, Grant: c.grant(verb),
+		Missing: fmt.Sprintf("there must be a ConfigMap %s in namespace %s", c.spec.Name, c.spec.Namespace),
+	}
 }
 
 func (c *configMap) target() signalbox.Target {
@@ -81,21 +90,21 @@ func (c *configMap) byHand(value string) string {
 	if err != nil { // strings always marshal
 		return ""
 	}
-	return fmt.Sprintf("kubectl -n %s patch configmap %s --type merge -p %s", quote(c.spec.Namespace), quote(c.spec.Name), quote(string(body)))
+	return fmt.Sprintf("kubectl -n %s patch configmap %s --type merge -p %s", reach.Quote(c.spec.Namespace), reach.Quote(c.spec.Name), reach.Quote(string(body)))
 }
 
 func (c *configMap) handBack() string {
-	return fmt.Sprintf("kubectl -n %s annotate configmap %s %s", quote(c.spec.Namespace), quote(c.spec.Name), quote(annotation(c.spec.Key)+"-"))
+	return fmt.Sprintf("kubectl -n %s annotate configmap %s %s", reach.Quote(c.spec.Namespace), reach.Quote(c.spec.Name), reach.Quote(annotation(c.spec.Key)+"-"))
 }
 
 func (c *configMap) read(ctx context.Context) (state, error) {
-	ctx, cancel := c.bound(ctx)
+	ctx, cancel := c.cluster.Bound(ctx)
 	defer cancel()
 	var cm corev1.ConfigMap
 	err := c.core.Get().Namespace(c.spec.Namespace).Resource("configmaps").Name(c.spec.Name).
 		MaxRetries(0).Do(ctx).Into(&cm)
 	if err != nil {
-		return state{}, c.explain(ctx, "get", err, false)
+		return state{}, c.call("get", false).Explain(ctx, err)
 	}
 	if cm.Name != c.spec.Name || cm.Namespace != c.spec.Namespace || cm.ResourceVersion == "" {
 		return state{}, fmt.Errorf("%s: the answer is not the ConfigMap that was asked for", c.target())
@@ -106,10 +115,10 @@ func (c *configMap) read(ctx context.Context) (state, error) {
 func (c *configMap) state(cm *corev1.ConfigMap) (state, error) {
 	value, ok := cm.Data[c.spec.Key]
 	if _, binary := cm.BinaryData[c.spec.Key]; !ok && binary {
-		return state{}, refused("%s: the key holds binary data: put its value under data", c.target())
+		return state{}, reach.Refused("%s: the key holds binary data: put its value under data", c.target())
 	}
 	if !ok {
-		return state{}, refused("%s: ConfigMap %s/%s has no key %s under data: add it with the value of one of the positions", c.target(), c.spec.Namespace, c.spec.Name, c.spec.Key)
+		return state{}, reach.Refused("%s: ConfigMap %s/%s has no key %s under data: add it with the value of one of the positions", c.target(), c.spec.Namespace, c.spec.Name, c.spec.Key)
 	}
 	st := state{value: value, version: cm.ResourceVersion, class: signalbox.ClassA}
 	if cm.Immutable != nil && *cm.Immutable {
@@ -128,7 +137,7 @@ func (c *configMap) state(cm *corev1.ConfigMap) (state, error) {
 // may asks the API server, by a SelfSubjectAccessReview, which every
 // authenticated account may send and which changes nothing.
 func (c *configMap) may(ctx context.Context) string {
-	ctx, cancel := c.bound(ctx)
+	ctx, cancel := c.cluster.Bound(ctx)
 	defer cancel()
 	review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
 		ResourceAttributes: &authorizationv1.ResourceAttributes{
@@ -162,16 +171,16 @@ func (c *configMap) write(ctx context.Context, s state, ch change, gate func() e
 	if err != nil {
 		return "", &signalbox.Failure{Reason: "the patch can't be written", Err: err}
 	}
-	ctx, cancel := c.bound(ctx)
+	ctx, cancel := c.cluster.Bound(ctx)
 	defer cancel()
 	request := c.core.Patch(types.MergePatchType).Namespace(c.spec.Namespace).Resource("configmaps").Name(c.spec.Name).
-		VersionedParams(&metav1.PatchOptions{FieldManager: fieldManager}, metav1.ParameterCodec).MaxRetries(0).Body(body)
-	if err := pass(ctx, gate); err != nil {
+		VersionedParams(&metav1.PatchOptions{FieldManager: reach.FieldManager}, metav1.ParameterCodec).MaxRetries(0).Body(body)
+	if err := reach.Pass(ctx, gate); err != nil {
 		return "", err
 	}
 	var cm corev1.ConfigMap
 	if err := request.Do(ctx).Into(&cm); err != nil {
-		return "", c.explain(ctx, "patch", err, true)
+		return "", c.call("patch", true).Explain(ctx, err)
 	}
 	if cm.Annotations[annotation(c.spec.Key)] != string(encoded) {
 		return "", errors.New("the API server accepted the patch, and answered with another fence than ours")

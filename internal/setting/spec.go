@@ -1,4 +1,4 @@
-package endpoint
+package setting
 
 import (
 	"bytes"
@@ -13,8 +13,10 @@ import (
 
 	promconfig "github.com/prometheus/common/config"
 
+	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/cluster"
 	"github.com/signalbox/signalbox/internal/kind"
+	"github.com/signalbox/signalbox/internal/reach"
 )
 
 // spec is Step.Spec: all that a flip needs, so that an action outlives the
@@ -46,8 +48,30 @@ type httpSpec struct {
 	Client string `json:"client"`
 }
 
-// resolve makes Step.Spec of a switch's settings.
-func resolve(in kind.SpecInput) (json.RawMessage, error) {
+// The keys of a setting, of which a switch has exactly one.
+const (
+	backendConfigMap = "configmap"
+	backendHTTP      = "http"
+)
+
+// Backends are the keys that say where a setting is, each with new settings.
+func Backends() map[string]func() kind.Settings {
+	return map[string]func() kind.Settings{
+		backendConfigMap: func() kind.Settings { return &ConfigMap{} },
+		backendHTTP:      func() kind.Settings { return newHTTP() },
+	}
+}
+
+// Open makes the remediator that sets settings. It also seals.
+func Open(env kind.Env) (signalbox.Remediator, error) {
+	if env.Now == nil {
+		return nil, errors.New("setting: a clock must be given")
+	}
+	return &remediator{now: env.Now, clients: reach.NewClients(env.Agent, env.Log)}, nil
+}
+
+// Resolve makes Step.Spec of a switch's settings.
+func Resolve(in kind.SpecInput) (json.RawMessage, error) {
 	if err := checkPositions(in.Positions); err != nil {
 		return nil, fmt.Errorf("switch %q: %w", in.Name, err)
 	}
@@ -79,8 +103,8 @@ func checkPositions(positions map[string]string) error {
 		if value == "" {
 			return fmt.Errorf("positions.%s must not be empty", name)
 		}
-		if shown(value) != value {
-			return fmt.Errorf("positions.%s must hold no password, have at most %d bytes and print on one line", name, maxShown)
+		if reach.Shown(value) != value {
+			return fmt.Errorf("positions.%s must hold no password, have at most %d bytes and print on one line", name, reach.MaxShown)
 		}
 		if other, taken := names[value]; taken {
 			return fmt.Errorf("positions.%s and positions.%s must have different values, both are %q", other, name, value)

@@ -1,4 +1,4 @@
-package endpoint
+package setting
 
 import (
 	"encoding/json"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/reach"
 )
 
 // fence is what stands at the target beside the value. Its zero value is a
@@ -74,5 +75,5 @@ func (f fence) foreign(value string) string {
 	if !f.Standing || value == f.Value {
 		return ""
 	}
-	return fmt.Sprintf("someone else changed it since action %s: it put %q and %q is there", f.Action, shown(f.Value), shown(value))
+	return fmt.Sprintf("someone else changed it since action %s: it put %q and %q is there", f.Action, reach.Shown(f.Value), reach.Shown(value))
 }

@@ -1,4 +1,4 @@
-package endpoint
+package setting
 
 import (
 	"encoding/json"
@@ -16,6 +16,7 @@ import (
 
 	kube "github.com/signalbox/signalbox/internal/cluster"
 	"github.com/signalbox/signalbox/internal/kind"
+	"github.com/signalbox/signalbox/internal/reach"
 )
 
 // problems validates settings and returns what they fail, as "path: rule".
@@ -91,7 +92,7 @@ func TestSpec(t *testing.T) {
 	h.HTTPClientConfig.Authorization = &promconfig.Authorization{CredentialsFile: "token"}
 	h.HTTPClientConfig.HTTPHeaders = &promconfig.Headers{Headers: map[string]promconfig.Header{"X-Tenant": {Values: []string{"prod"}, Files: []string{"tenant"}}}}
 	h.HTTPClientConfig.TLSConfig.CAFile = "/etc/ca.pem"
-	raw, err := Kind().Spec(kind.SpecInput{Name: "s", Backend: "http", Settings: h, Positions: positions, ConfigDir: dir})
+	raw, err := Resolve(kind.SpecInput{Name: "s", Backend: "http", Settings: h, Positions: positions, ConfigDir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +136,7 @@ func TestSpecRefuses(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := Kind().Spec(c.in)
+			_, err := Resolve(c.in)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
@@ -162,7 +163,7 @@ func TestKubeconfigRefused(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			_, err := newClients("", nil).configMap(configMapSpec{Kubeconfig: path})
+			_, err := reach.NewClients("", nil).Cluster(kube.Access{Kubeconfig: path})
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
@@ -195,18 +196,6 @@ func TestRotatedKubeconfig(t *testing.T) {
 	write(string(good))
 	if f, err := r.Preview(t.Context(), s); err != nil || f.Refused != "" {
 		t.Errorf("rotated: %+v, %v", f, err)
-	}
-}
-
-func TestClientsAreBounded(t *testing.T) {
-	c := newClients("", nil)
-	for i := range 3 * maxClients {
-		if _, err := c.http(httpSpec{URL: "http://x/", Client: fmt.Sprintf("{follow_redirects: false, tls_config: {server_name: s%d}}", i)}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if len(c.kept) > maxClients {
-		t.Errorf("%d clients are kept", len(c.kept))
 	}
 }
 

@@ -1,4 +1,4 @@
-package endpoint
+package setting
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/reach"
 )
 
 // fenceField is the field of the object that holds our fence. An object that
@@ -41,17 +42,17 @@ func (h *httpSetting) reach() string {
 	return fmt.Sprintf("everything that reads field %s at %s", h.spec.Field, h.spec.URL)
 }
 
-func (h *httpSetting) byHand(value string) string { return h.jq("--arg v "+quote(value), "$v") }
+func (h *httpSetting) byHand(value string) string { return h.jq("--arg v "+reach.Quote(value), "$v") }
 
 func (h *httpSetting) handBack() string {
-	return strings.ReplaceAll(h.jq("", "null"), "--arg f "+quote(h.spec.Field), "--arg f "+fenceField)
+	return strings.ReplaceAll(h.jq("", "null"), "--arg f "+reach.Quote(h.spec.Field), "--arg f "+fenceField)
 }
 
 // jq is a command that sets field $f, whatever the version: a person means it.
 // It leaves the credentials to the person.
 func (h *httpSetting) jq(args, value string) string {
-	address := quote(h.spec.URL)
-	program := strings.Join(strings.Fields(fmt.Sprintf("jq --arg f %s %s", quote(h.spec.Field), args)), " ")
+	address := reach.Quote(h.spec.URL)
+	program := strings.Join(strings.Fields(fmt.Sprintf("jq --arg f %s %s", reach.Quote(h.spec.Field), args)), " ")
 	return fmt.Sprintf("curl -fsS %s | %s '.[$f] = %s' | curl -fsS -X PUT -H 'Content-Type: application/json' -H 'If-Match: *' --data-binary @- %s",
 		address, program, value, address)
 }
@@ -60,11 +61,11 @@ func (h *httpSetting) jq(args, value string) string {
 func (h *httpSetting) may(context.Context) string { return "" }
 
 func (h *httpSetting) read(ctx context.Context) (state, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, reach.CallTimeout)
 	defer cancel()
 	resp, body, err := h.send(ctx, http.MethodGet, "", nil)
 	if err != nil {
-		return state{}, fmt.Errorf("%s: get: %w", h.target(), unanswered(ctx, err))
+		return state{}, fmt.Errorf("%s: get: %w", h.target(), reach.Unanswered(ctx, err))
 	}
 	if resp.StatusCode != http.StatusOK {
 		return state{}, h.explain(http.MethodGet, resp)
@@ -79,11 +80,11 @@ func (h *httpSetting) read(ctx context.Context) (state, error) {
 func (h *httpSetting) state(object map[string]json.RawMessage, etag string) (state, error) {
 	raw, ok := object[h.spec.Field]
 	if !ok {
-		return state{}, refused("%s: the object has no field %q", h.target(), h.spec.Field)
+		return state{}, reach.Refused("%s: the object has no field %q", h.target(), h.spec.Field)
 	}
 	st := state{version: etag, object: object}
 	if err := json.Unmarshal(raw, &st.value); err != nil || !isString(raw) {
-		return state{}, refused("%s: field %q must be a string", h.target(), h.spec.Field)
+		return state{}, reach.Refused("%s: field %q must be a string", h.target(), h.spec.Field)
 	}
 	if !strongETag(etag) {
 		st.blocked = fmt.Sprintf("%s: the answer has no strong ETag, so that a write could overwrite another's", h.target())
@@ -110,15 +111,15 @@ func (h *httpSetting) write(ctx context.Context, s state, c change, gate func() 
 	if err != nil {
 		return "", &signalbox.Failure{Reason: "the object can't be written", Err: err}
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, reach.CallTimeout)
 	defer cancel()
-	if err := pass(ctx, gate); err != nil {
+	if err := reach.Pass(ctx, gate); err != nil {
 		return "", err
 	}
 	resp, _, err := h.send(ctx, http.MethodPut, s.version, body)
 	if err != nil && resp == nil {
-		text := fmt.Errorf("%s: put: %w", h.target(), unanswered(ctx, err))
-		if undelivered(err) {
+		text := fmt.Errorf("%s: put: %w", h.target(), reach.Unanswered(ctx, err))
+		if reach.Undelivered(err) {
 			return "", &signalbox.Failure{Reason: "nothing was sent", Err: text}
 		}
 		return "", text
@@ -130,7 +131,7 @@ func (h *httpSetting) write(ctx context.Context, s state, c change, gate func() 
 		}
 		return "", nil
 	case http.StatusPreconditionFailed, http.StatusConflict:
-		return "", errConflict
+		return "", reach.ErrConflict
 	}
 	return "", h.explain(http.MethodPut, resp)
 }
@@ -196,8 +197,8 @@ func (h *httpSetting) explain(method string, resp *http.Response) error {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 		return &signalbox.Failure{Reason: "the setting has moved, and redirects are not followed: give its own URL", Err: text}
 	}
-	waited := later(retryAfter(resp.Header.Get("Retry-After")), text)
-	if definite(code) && (method == http.MethodPut || code != http.StatusTooManyRequests) {
+	waited := reach.Later(retryAfter(resp.Header.Get("Retry-After")), text)
+	if reach.Definite(code) && (method == http.MethodPut || code != http.StatusTooManyRequests) {
 		return &signalbox.Failure{Reason: "the target refused", Err: waited}
 	}
 	return waited
@@ -221,7 +222,7 @@ func retryAfter(header string) time.Duration {
 func decodeObject(contentType string, body []byte) (map[string]json.RawMessage, error) {
 	kind, _, err := mime.ParseMediaType(contentType)
 	if err != nil || kind != "application/json" && !strings.HasSuffix(kind, "+json") {
-		return nil, fmt.Errorf("the answer must be application/json, got %q", shown(kind))
+		return nil, fmt.Errorf("the answer must be application/json, got %q", reach.Shown(kind))
 	}
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(body, &object); err != nil || object == nil {

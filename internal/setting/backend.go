@@ -1,17 +1,15 @@
-package endpoint
+package setting
 
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
 )
 
 // backend is one kind of setting. An error of it is a *signalbox.Failure where
-// the target's answer is definite and nothing was written, errConflict where a
+// the target's answer is definite and nothing was written, reach.ErrConflict where a
 // write was refused because the setting had changed, and otherwise leaves open
 // what happened. No error holds a secret or a body that is not the target's
 // own words.
@@ -47,37 +45,4 @@ type state struct {
 type change struct {
 	value *string
 	fence fence
-}
-
-// errConflict: the setting was not as it was read, and nothing was written.
-var errConflict = errors.New("the target changed since it was read")
-
-// callTimeout bounds one request to a target.
-const callTimeout = 10 * time.Second
-
-// refused is a definite answer: nothing was written.
-func refused(format string, args ...any) *signalbox.Failure {
-	return &signalbox.Failure{Reason: fmt.Sprintf(format, args...)}
-}
-
-// pass asks the gate, and refuses the write where it, or the end of ctx, says
-// so. The caller sends next.
-func pass(ctx context.Context, gate func() error) error {
-	if gate != nil {
-		if err := gate(); err != nil {
-			return &signalbox.Failure{Reason: "held back by the last check before the write", Err: err}
-		}
-	}
-	if err := ctx.Err(); err != nil {
-		return &signalbox.Failure{Reason: "nothing was sent", Err: err}
-	}
-	return nil
-}
-
-// later wraps err with when it may be tried again, where the target said so.
-func later(after time.Duration, err error) error {
-	if after <= 0 {
-		return err
-	}
-	return &signalbox.RetryAfter{After: after, Err: err}
 }

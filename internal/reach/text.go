@@ -1,4 +1,4 @@
-package endpoint
+package reach
 
 import (
 	"net/url"
@@ -6,12 +6,12 @@ import (
 	"unicode"
 )
 
-// maxShown bounds a value in a text for people, in bytes.
-const maxShown = 200
+// MaxShown bounds a value in a text for people, in bytes.
+const MaxShown = 200
 
-// shown is a value as a person may see it: without the password of a URL, on
+// Shown is a value as a person may see it: without the password of a URL, on
 // one line, cut.
-func shown(value string) string {
+func Shown(value string) string {
 	if head, _, ok := strings.Cut(value, "://"); ok {
 		if u, err := url.Parse(value); err != nil {
 			value = head + "://…"
@@ -25,14 +25,14 @@ func shown(value string) string {
 		}
 		return r
 	}, value)
-	if len(value) > maxShown {
-		value = strings.ToValidUTF8(value[:maxShown], "") + "…"
+	if len(value) > MaxShown {
+		value = strings.ToValidUTF8(value[:MaxShown], "") + "…"
 	}
 	return value
 }
 
-// quote makes one word of s for a POSIX shell.
-func quote(s string) string {
+// Quote makes one word of s for a POSIX shell.
+func Quote(s string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=@%+,", r)
 	}

@@ -1,4 +1,4 @@
-package endpoint
+package setting
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/reach"
 )
 
 // sendBound is the longest after its claim that a Start is believed to send.
@@ -43,7 +44,7 @@ func (r *remediator) byFence(a signalbox.Action, st state, want string) signalbo
 	case f.Action == a.ID && st.value == want:
 		return r.succeeded(st, fmt.Sprintf("%s is at %s", a.Step.Name, a.Step.To))
 	case f.Action == a.ID:
-		return r.succeeded(st, fmt.Sprintf("%s was put to %s, and someone else changed it since to %q", a.Step.Name, a.Step.To, shown(st.value)))
+		return r.succeeded(st, fmt.Sprintf("%s was put to %s, and someone else changed it since to %q", a.Step.Name, a.Step.To, reach.Shown(st.value)))
 	case a.Forecast.Already && st.value == want:
 		return r.succeeded(st, fmt.Sprintf("%s was at %s already", a.Step.Name, a.Step.To))
 	case f.Sealed == a.ID && f.Token > a.Token:
@@ -55,7 +56,7 @@ func (r *remediator) byFence(a signalbox.Action, st state, want string) signalbo
 	case st.value == a.Forecast.Found:
 		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: "not written yet, and not sealed: a late write may still come"}
 	}
-	return signalbox.Progress{Phase: signalbox.InDoubt, Reason: fmt.Sprintf("value %q is there, without the action's fence", shown(st.value))}
+	return signalbox.Progress{Phase: signalbox.InDoubt, Reason: fmt.Sprintf("value %q is there, without the action's fence", reach.Shown(st.value))}
 }
 
 func (r *remediator) readBack(a signalbox.Action, st state, want string) signalbox.Progress {
@@ -66,7 +67,7 @@ func (r *remediator) readBack(a signalbox.Action, st state, want string) signalb
 	case st.value == want:
 		return r.succeeded(st, fmt.Sprintf("%s is at %s", a.Step.Name, a.Step.To))
 	case st.value != a.Forecast.Found:
-		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: fmt.Sprintf("value %q is neither the one found nor the one wanted", shown(st.value))}
+		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: fmt.Sprintf("value %q is neither the one found nor the one wanted", reach.Shown(st.value))}
 	case r.now().Before(earliest):
 		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: fmt.Sprintf("not written yet; the target may take %s", st.latency)}
 	}
@@ -98,7 +99,7 @@ func (r *remediator) Seal(ctx context.Context, a signalbox.Action, t signalbox.T
 			return err
 		}
 		_, err = b.write(ctx, st, change{fence: st.fence.sealed(a, t)}, a.Gate)
-		if errors.Is(err, errConflict) {
+		if errors.Is(err, reach.ErrConflict) {
 			continue
 		}
 		if err != nil {
@@ -106,7 +107,7 @@ func (r *remediator) Seal(ctx context.Context, a signalbox.Action, t signalbox.T
 		}
 		return nil
 	}
-	return fmt.Errorf("switch %q: seal: %w, %d times in a row", a.Step.Name, errConflict, writeAttempts)
+	return fmt.Errorf("switch %q: seal: %w, %d times in a row", a.Step.Name, reach.ErrConflict, writeAttempts)
 }
 
 // sealable reports done where there is nothing left to seal.

@@ -1,4 +1,4 @@
-package endpoint
+package setting
 
 import (
 	"encoding/base64"
@@ -212,7 +212,7 @@ func (x *target) step(t *testing.T, face, to string) signalbox.Step {
 			return kube.Kind, &kube.Settings{Kubeconfig: "kubeconfig.yaml"}, true
 		}
 	}
-	raw, err := Kind().Spec(in)
+	raw, err := Resolve(in)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +221,7 @@ func (x *target) step(t *testing.T, face, to string) signalbox.Step {
 
 func newRemediator(t *testing.T) *remediator {
 	t.Helper()
-	r, err := Kind().Open(kind.Env{Now: func() time.Time { return now }, Agent: "signalbox/test"})
+	r, err := Open(kind.Env{Now: func() time.Time { return now }, Agent: "signalbox/test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,13 +247,7 @@ func undoOf(t *testing.T, r *remediator, a signalbox.Action, id signalbox.Action
 }
 
 // closeIdle lets the next request make a connection of its own.
-func (r *remediator) closeIdle() {
-	r.clients.mu.Lock()
-	defer r.clients.mu.Unlock()
-	for _, k := range r.clients.kept {
-		k.http.CloseIdleConnections()
-	}
-}
+func (r *remediator) closeIdle() { r.clients.Close() }
 
 // faces runs a test through both faces.
 func faces(t *testing.T, f func(t *testing.T, face string)) {

@@ -1,0 +1,91 @@
+package reach
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	signalbox "github.com/signalbox/signalbox"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/klog/v2"
+)
+
+// FieldManager is the owner that managedFields names for our writes.
+const FieldManager = "signalbox"
+
+// Bound gives a request to a cluster its deadline, and client-go's logs their
+// way.
+func (c Cluster) Bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(klog.NewContext(ctx, c.Log), CallTimeout)
+}
+
+// Call is one request to an API server, for what its errors mean.
+type Call struct {
+	Target string // "configmap core/core-env KEY"
+	Verb   string // "get", "patch"
+	Write  bool
+	// Missing says what must be there, where the answer is 404.
+	Missing string
+	// Grant says which permission to give, where the answer is 403.
+	Grant string
+}
+
+// Explain says what an error of the API server means: ErrConflict where a write
+// was refused since the object had changed. Its own words are repeated only
+// where it is the API server that speaks, never those of a proxy.
+func (c Call) Explain(ctx context.Context, err error) error {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return c.noAnswer(ctx, err)
+	}
+	s := status.Status()
+	code := int(s.Code)
+	text := fmt.Sprintf("%s: %s was answered %d %s", c.Target, c.Verb, code, http.StatusText(code))
+	if spoken(s) {
+		text += ": " + Shown(s.Message)
+	}
+	switch {
+	case c.Write && code == http.StatusConflict && s.Reason == metav1.StatusReasonConflict:
+		return ErrConflict
+	case code == http.StatusForbidden:
+		return &signalbox.Failure{Reason: c.Grant, Err: errors.New(text)}
+	case code == http.StatusUnauthorized:
+		return Refused("%s: the credentials of the kubeconfig or service account are not accepted", text)
+	case code == http.StatusNotFound:
+		return Refused("%s: %s", text, c.Missing)
+	}
+	var after time.Duration
+	if s.Details != nil {
+		after = time.Duration(s.Details.RetryAfterSeconds) * time.Second
+	}
+	if Definite(code) && (c.Write || code != http.StatusTooManyRequests) {
+		return &signalbox.Failure{Reason: "the target refused", Err: Later(after, errors.New(text))}
+	}
+	return Later(after, errors.New(text))
+}
+
+// spoken reports whether a Status is the API server's own, rather than made by
+// the client of a body that it could not read.
+func spoken(s metav1.Status) bool {
+	if s.Details == nil {
+		return s.Message != ""
+	}
+	for _, cause := range s.Details.Causes {
+		if cause.Type == metav1.CauseTypeUnexpectedServerResponse {
+			return false
+		}
+	}
+	return s.Message != ""
+}
+
+// noAnswer tells what never left this machine from what may have arrived.
+func (c Call) noAnswer(ctx context.Context, err error) error {
+	text := fmt.Errorf("%s: %s: %w", c.Target, c.Verb, Unanswered(ctx, err))
+	if c.Write && Undelivered(err) {
+		return &signalbox.Failure{Reason: "nothing was sent", Err: text}
+	}
+	return text
+}
