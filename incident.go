@@ -3,7 +3,6 @@ package signalbox
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -33,11 +32,13 @@ func DedupKey(r Reading) string {
 func itoa(i int) string { return strconv.Itoa(i) }
 
 func digest(parts ...string) string {
-	h := sha256.New()
+	b := make([]byte, 0, 1024)
 	for _, p := range parts {
-		fmt.Fprintf(h, "%d:%s", len(p), p)
+		b = strconv.AppendInt(b, int64(len(p)), 10)
+		b = append(append(b, ':'), p...)
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
 }
 
 // End is how an incident ended. Every alert that was acknowledged to its

@@ -79,6 +79,7 @@ type Timing struct {
 	Second     time.Duration // what the pager does not take for longer goes by the second channel; 60s
 	Acks       time.Duration // between two questions for acknowledgements; 30s
 	Beat       time.Duration // between two heartbeats in the store; 10s
+	Archive    time.Duration // between two exports of old journal entries; 1m
 	Retry      time.Duration // first pause after a failure, doubling to 32 times; 500ms
 	WarmUp     time.Duration // after a start, decisions about what is polled wait at most so long for a first round of each detector; 15s
 	KeepInLine int           // journal entries kept in the store when older ones are archived; 10,000
@@ -100,6 +101,7 @@ func (t Timing) withDefaults() Timing {
 	or(&t.Second, time.Minute)
 	or(&t.Acks, 30*time.Second)
 	or(&t.Beat, 10*time.Second)
+	or(&t.Archive, time.Minute)
 	or(&t.Retry, 500*time.Millisecond)
 	or(&t.WarmUp, 15*time.Second)
 	if t.KeepInLine == 0 {
@@ -255,6 +257,7 @@ func (e *Engine) Swap(ctx context.Context, set *Set) error {
 	return e.call(ctx, func(l *loop) {
 		l.forget(e.set.Load(), set)
 		e.use(set)
+		l.nextClimb = time.Time{} // other owners, other times
 		l.reconfigured()
 	})
 }

@@ -116,8 +116,11 @@ func (l *loop) stillOpen(auth *authority, id signalbox.ActionID, p signalbox.Pro
 // locked.
 func (l *loop) overdue(now time.Time) {
 	for id, a := range l.state.Actions {
+		if !a.InFlight() || now.Sub(a.ClaimedAt) < max(l.e.timing.Doubt, time.Duration(a.Forecast.Takes)) {
+			continue
+		}
 		inc := l.state.Incidents[a.Incident]
-		if !a.InFlight() || inc == nil || now.Sub(a.ClaimedAt) < max(l.e.timing.Doubt, time.Duration(a.Forecast.Takes)) || strings.HasPrefix(inc.GaveUp, "action "+string(id)+" ") {
+		if inc == nil || strings.HasPrefix(inc.GaveUp, "action "+string(id)+" ") {
 			continue
 		}
 		why := "action " + string(id) + " is in doubt since " + a.ClaimedAt.UTC().Format(time.TimeOnly) + ": " + a.Reason

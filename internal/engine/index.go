@@ -74,6 +74,9 @@ func (x *index) forget(k signalbox.Key) {
 
 // read notes what the newest decision of an incident read.
 func (x *index) read(id signalbox.IncidentID, keys []signalbox.Key) {
+	if slices.Equal(x.reads[id], keys) {
+		return // as nearly always
+	}
 	for _, k := range x.reads[id] {
 		if set := x.readers[k]; set != nil {
 			delete(set, id)

@@ -41,15 +41,23 @@ func (l *loop) ladders() map[string][]*signalbox.Page {
 }
 
 // climb pages the next rung of each page that was not acknowledged in time. It
-// looks at what is open once a second.
+// looks at all of them once one may be due, or when they have changed.
 func (l *loop) climb(now time.Time) {
+	if now.Before(l.nextClimb) {
+		return
+	}
+	next := now.Add(time.Hour)
 	book, ladders := l.set().Handbook, l.ladders()
 	for key, p := range l.state.Pages {
 		if p.Of != "" || !p.AckedAt.IsZero() || p.SentAt.IsZero() || p.Event != signalbox.PageTrigger || len(p.Incidents) == 0 {
 			continue
 		}
 		rung, owner, due, ok := book.Climb(append([]*signalbox.Page{p}, ladders[key]...))
-		if !ok || now.Before(due) {
+		if !ok {
+			continue
+		}
+		if now.Before(due) {
+			next = earlier(next, due)
 			continue
 		}
 		w := &write{}
@@ -57,7 +65,16 @@ func (l *loop) climb(now time.Time) {
 		if !l.commit(w) {
 			return
 		}
+		next = now // what was made is looked at in the next second
 	}
+	l.nextClimb = next
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // nextRung makes the page of the next rung, with what the first one says.

@@ -38,16 +38,18 @@ type loop struct {
 	warm      bool
 	stopping  bool
 
-	goneSince time.Time        // since when there is no term
-	wasState  *signalbox.State // of the last term, for direct pages
-	pending   []waiting        // readings that could not be recorded yet
-	direct    *directPager
-	made      map[string][]policy.Made // pages made lately for one incident each, by owner
-	failed    map[string]bool          // owners whose pager is told to fail
-	nextAcks  time.Time
-	nextBeat  time.Time
-	nextSweep time.Time
-	archiving bool
+	goneSince  time.Time        // since when there is no term
+	wasState   *signalbox.State // of the last term, for direct pages
+	pending    []waiting        // readings that could not be recorded yet
+	direct     *directPager
+	made       map[string][]policy.Made // pages made lately for one incident each, by owner
+	failed     map[string]bool          // owners whose pager is told to fail
+	nextAcks   time.Time
+	nextBeat   time.Time
+	nextSweep  time.Time
+	nextExport time.Time // of old entries to the archive
+	nextClimb  time.Time // a page is not acknowledged in time then at the earliest; zero: pages or owners have changed
+	archiving  bool
 }
 
 type retry struct {
@@ -153,6 +155,9 @@ func (l *loop) tick() {
 	if !now.Before(l.nextSweep) && l.auth != nil {
 		l.nextSweep = now.Add(l.e.timing.Beat)
 		l.sweep(now)
+	}
+	if !now.Before(l.nextExport) && l.auth != nil {
+		l.nextExport = now.Add(l.e.timing.Archive)
 		l.archive()
 	}
 }

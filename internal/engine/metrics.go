@@ -30,6 +30,7 @@ type metrics struct {
 	loopLast      *prometheus.GaugeVec
 	loopErrors    *prometheus.CounterVec
 	nextWorld     time.Time
+	stale         bool // the State has changed since world counted it
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -94,13 +95,13 @@ func (m *metrics) loopDone(loop string, at time.Time) {
 
 func (m *metrics) loopFailed(loop string) { m.loopErrors.WithLabelValues(loop).Inc() }
 
-// world counts what the State holds; at most once a second, since it looks at
-// all of it.
+// world counts what the State holds, where that has changed; at most once a
+// second, since it looks at all of it.
 func (m *metrics) world(s *signalbox.State, now time.Time) {
-	if now.Before(m.nextWorld) {
+	if !m.stale || now.Before(m.nextWorld) {
 		return
 	}
-	m.nextWorld = now.Add(time.Second)
+	m.nextWorld, m.stale = now.Add(time.Second), false
 	var open, inFlight, thrown, owed int
 	for _, inc := range s.Incidents {
 		if !inc.Closed() {

@@ -51,8 +51,11 @@ func (l *loop) tellNote(w *write, inc *signalbox.Incident, k signalbox.NoteKind,
 // there.
 func (l *loop) sendNotes(now time.Time) {
 	for key, p := range l.state.Pages {
+		if p.Noted >= len(p.Notes) || p.SentAt.IsZero() {
+			continue // before its id is made: this is asked of every page in every round
+		}
 		id := "note/" + key
-		if p.Noted >= len(p.Notes) || p.SentAt.IsZero() || l.sending[id] || now.Before(l.retry[id].at) {
+		if l.sending[id] || now.Before(l.retry[id].at) {
 			continue
 		}
 		set := l.set()

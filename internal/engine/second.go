@@ -25,9 +25,11 @@ func (l *loop) failing(p *signalbox.Page) {
 func (l *loop) useSecond(now time.Time) {
 	set := l.set()
 	for key, p := range l.state.Pages {
+		if p.FailingSince.IsZero() || now.Sub(p.FailingSince) < l.e.timing.Second || p.Second >= p.Want || p.Sent >= p.Want {
+			continue
+		}
 		id := "second/" + key
-		if p.FailingSince.IsZero() || now.Sub(p.FailingSince) < l.e.timing.Second || p.Second >= p.Want || p.Sent >= p.Want ||
-			l.sending[id] || now.Before(l.retry[id].at) {
+		if l.sending[id] || now.Before(l.retry[id].at) {
 			continue
 		}
 		l.pagerFails(p.Owner, now)

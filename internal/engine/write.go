@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"time"
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/journal"
@@ -154,6 +155,10 @@ func (w *write) records(l *loop) []journal.Record {
 
 // took applies what was committed to the State, and makes due what read it.
 func (l *loop) took(w *write, recs []journal.Record, rev store.Revision) error {
+	l.e.metrics.stale = true
+	if len(w.pages)+len(w.deletes) > 0 {
+		l.nextClimb = time.Time{}
+	}
 	for i := range recs {
 		keys, err := l.e.o.Journal.Apply(l.state, recs[i].Changes(), rev)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"testing/synctest"
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
@@ -256,10 +257,18 @@ func (s *sim) spoil(what string, set func(p *points, on bool)) {
 	s.after(s.between(10*time.Second, 20*time.Minute), func() { with(false) })
 }
 
-// compact forgets the store's history, as etcd's compaction does.
+// compact forgets the store's history, as etcd's compaction does, and has the
+// watches fall behind it: the term ends with them.
 func (s *sim) compact() {
 	s.after(time.Hour, s.compact)
-	if err := s.store.Compact(s.t.Context(), s.revision()); err != nil && s.revision() > 0 {
+	rev := s.revision()
+	if rev == 0 {
+		return // the store is away
+	}
+	if err := s.store.Compact(s.t.Context(), rev); err != nil {
 		s.t.Errorf("compact: %v", err)
 	}
+	s.store.Break(errDown)
+	synctest.Wait()
+	s.store.Mend()
 }

@@ -89,7 +89,7 @@ func (s *sim) start() {
 	}
 	e := engine.New(engine.Options{
 		Store: way, Journal: j, Replica: "sim", Now: time.Now, KillFile: s.kill, Log: log, Registerer: prometheus.NewRegistry(),
-		Timing: engine.Timing{KeepInLine: 500, Beat: time.Minute},
+		Timing: engine.Timing{KeepInLine: 500, Beat: time.Minute, Archive: 10 * time.Minute},
 	}, s.newSet())
 	ctx, stop := context.WithCancel(context.WithoutCancel(s.t.Context()))
 	p := &process{engine: e, stop: stop, ended: make(chan struct{}), line: way, trackers: map[string]*track.Tracker{}}

@@ -10,7 +10,8 @@ import (
 
 // leadership is both sides of a lease: the holder's, which gives up at
 // deadline, and the store's, which deletes the key at expiry. The Store's lock
-// guards its fields; timer runs while the lease does.
+// guards its fields. While the store answers, each keepalive does nothing but
+// renew: then no timer runs, and catchUp reckons what they did.
 type leadership struct {
 	s        *Store
 	role     string
@@ -19,8 +20,9 @@ type leadership struct {
 	fence    store.Cond
 	deadline time.Time
 	expiry   time.Time
-	timer    *time.Timer
-	over     bool // the holder has lost it
+	renewed  time.Time   // last keepalive that is reckoned
+	timer    *time.Timer // nil: each keepalive is answered
+	over     bool        // the holder has lost it
 }
 
 // Lead implements store.Store.
@@ -68,8 +70,7 @@ func (s *Store) campaign(ctx context.Context, role string) (*leadership, <-chan 
 	s.write(store.Txn{Puts: []store.Put{{Key: key, Value: []byte("mem")}}})
 	l := &leadership{s: s, role: role, fence: store.Cond{Key: key, Rev: s.rev, OnCreate: true}}
 	l.ctx, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	l.renew()
-	l.timer = time.AfterFunc(s.ttl()/6, l.tick)
+	l.renew(time.Now())
 	s.held[role] = l
 	return l, nil, nil
 }
@@ -91,6 +92,7 @@ func (l *leadership) Fence() store.Cond { return l.fence }
 func (l *leadership) Deadline() time.Time {
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()
+	l.catchUp()
 	return l.deadline
 }
 
@@ -126,42 +128,76 @@ func (l *leadership) tick() {
 	case !now.Before(l.deadline):
 		l.lose()
 	case l.s.broken == nil:
-		l.renew()
+		l.renew(now)
+		l.stop() // each one after it is answered too
+		return
 	}
 	if l.over {
 		l.expireLater()
 		return
 	}
-	l.timer.Reset(min(l.s.ttl()/6, l.deadline.Sub(now)))
+	l.after(min(l.s.ttl()/6, l.deadline.Sub(now)))
 }
 
-func (l *leadership) renew() {
-	now := time.Now()
-	l.deadline = now.Add(l.s.ttl() * 2 / 3)
-	l.expiry = now.Add(l.s.ttl())
+func (l *leadership) renew(at time.Time) {
+	l.renewed = at
+	l.deadline = at.Add(l.s.ttl() * 2 / 3)
+	l.expiry = at.Add(l.s.ttl())
+}
+
+// catchUp reckons the keepalives that were answered up to now.
+func (l *leadership) catchUp() {
+	if l.timer != nil || l.over {
+		return
+	}
+	between := l.s.ttl() / 6
+	if gone := time.Since(l.renewed).Truncate(between); gone > 0 {
+		l.renew(l.renewed.Add(gone))
+	}
+}
+
+// unanswered has the next keepalive looked at when it comes: the store has just
+// stopped to answer.
+func (l *leadership) unanswered() {
+	if l.timer != nil || l.over {
+		return
+	}
+	l.catchUp()
+	l.after(time.Until(l.renewed.Add(l.s.ttl() / 6)))
+}
+
+func (l *leadership) after(d time.Duration) {
+	l.stop()
+	l.timer = time.AfterFunc(d, l.tick)
+}
+
+func (l *leadership) stop() {
+	if l.timer != nil {
+		l.timer.Stop()
+		l.timer = nil
+	}
 }
 
 // expireLater leaves the lease to the store, which ends it at its expiry.
-func (l *leadership) expireLater() {
-	l.timer.Reset(time.Until(l.expiry))
-}
+func (l *leadership) expireLater() { l.after(time.Until(l.expiry)) }
 
 // lose is the holder's end of it.
 func (l *leadership) lose() {
+	l.catchUp()
 	l.over = true
 	if now := time.Now(); l.deadline.After(now) {
 		l.deadline = now
 	}
 	l.cancel()
 	if l.s.closed {
-		l.timer.Stop()
+		l.stop()
 	}
 }
 
 // end is the store's end of it: the key goes, and a successor may come.
 func (l *leadership) end() {
 	l.lose()
-	l.timer.Stop()
+	l.stop()
 	delete(l.s.held, l.role)
 	l.s.write(store.Txn{Deletes: []string{l.fence.Key}})
 }

@@ -8,7 +8,7 @@
 //   - Compact: forget history. Expire: end a lease from the outside.
 //
 // It has no goroutine of its own but one for each running Watch; the leases
-// live by timers, only while somebody leads.
+// need timers only while the store is broken.
 package mem
 
 import (
@@ -61,6 +61,9 @@ func (s *Store) Break(err error) {
 		err = store.ErrUnavailable
 	}
 	s.broken = err
+	for _, l := range s.held {
+		l.unanswered()
+	}
 	s.signal()
 }
 

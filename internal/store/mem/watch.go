@@ -26,6 +26,7 @@ func (s *Store) feed(ctx context.Context, prefix string, from store.Revision, ou
 	for {
 		batch, changed := s.next(ctx, prefix, from)
 		if batch.Err == nil && len(batch.Events) == 0 {
+			from = max(from, batch.Rev) // what it has seen is not looked through again
 			select {
 			case <-changed:
 			case <-ctx.Done():
@@ -46,7 +47,7 @@ func (s *Store) feed(ctx context.Context, prefix string, from store.Revision, ou
 }
 
 // next returns the first Batch after revision from, and what to wait on when
-// there is none yet.
+// there is none yet: then it has no events, and Rev is up to where it looked.
 func (s *Store) next(ctx context.Context, prefix string, from store.Revision) (store.Batch, <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -72,5 +73,5 @@ func (s *Store) next(ctx context.Context, prefix string, from store.Revision) (s
 			return store.Batch{Rev: b.Rev, Events: events}, s.changed
 		}
 	}
-	return store.Batch{}, s.changed
+	return store.Batch{Rev: s.rev}, s.changed
 }
