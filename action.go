@@ -347,4 +347,6 @@ type Progress struct {
 	Phase   Phase
 	Receipt Receipt
 	Reason  string
+	// Next says, with Running, that the next write is due: see Continuer.
+	Next bool
 }

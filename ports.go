@@ -96,6 +96,16 @@ type Sealer interface {
 	Seal(ctx context.Context, a Action, t Token) error
 }
 
+// Continuer is a Remediator whose work takes more than one write: a limit that
+// is lifted in steps, a plan that is checked before it is applied. While Probe
+// answers Running with Next set, Continue does the next write. As Start it is
+// bounded and short, calls a.Gate last thing before it sends, and is idempotent:
+// it finds out at the target how far the work has come. An error leaves the
+// action running, and it is called again.
+type Continuer interface {
+	Continue(ctx context.Context, a Action) error
+}
+
 // Failure is an error of Start after which there was surely no effect, and
 // there will be none.
 type Failure struct {

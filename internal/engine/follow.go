@@ -93,7 +93,14 @@ func (e *Engine) lookOnce(auth *authority, set *Set, a signalbox.Action, owner s
 			return signalbox.Progress{Phase: signalbox.InDoubt, Reason: "waiting out the target's greatest latency, " + time.Duration(a.Forecast.Latency).String()}
 		}
 	}
-	return e.probe(ctx, set, a)
+	p := e.probe(ctx, set, a)
+	if c, ok := set.Remediators[a.Step.Kind].(signalbox.Continuer); ok && p.Phase == signalbox.Running && p.Next {
+		a.Gate = e.gate(auth, set, &a, owner)
+		if err := c.Continue(ctx, a); err != nil {
+			p.Reason = "its next write is still to come: " + err.Error()
+		}
+	}
+	return p
 }
 
 // stillOpen tells a doubt's reason, and pages once it lasts too long.
