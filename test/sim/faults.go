@@ -132,8 +132,8 @@ func (s *sim) restart(end func(*sim), gone time.Duration) {
 		return
 	}
 	s.count("restart")
-	s.forget()
 	end(s)
+	s.forget()
 	s.after(gone, func() {
 		if s.live() == nil {
 			s.start()
@@ -230,6 +230,8 @@ func (s *sim) atDoor(x float64) {
 
 // expire ends the leader's lease.
 func (s *sim) expire() {
+	s.door.Lock()
+	defer s.door.Unlock()
 	s.term.Add(1)
 	s.store.Expire("engine")
 }

@@ -47,6 +47,7 @@ type sim struct {
 	throws   []effect // forward, in the order of their effects; guarded by oracle.mu
 	lives    int
 	term     atomic.Int64 // of the lease
+	door     sync.RWMutex // held to end the lease; read-held from a gate to its switch
 	planned  timeline
 	seq      int
 	begun    time.Time

@@ -133,27 +133,16 @@ func (p *points) start(ctx context.Context, a signalbox.Action) (signalbox.Recei
 	if p.chance(&a, "door", try) < 0.02 {
 		p.s.atDoor(p.chance(&a, "what", try))
 	}
-	if err := a.Gate(); err != nil {
-		return signalbox.Receipt{}, &signalbox.Failure{Reason: "not started", Err: err}
+	r, err := p.reach(&a, term, try)
+	if err != nil {
+		return signalbox.Receipt{}, err
 	}
-	p.mu.Lock()
-	if p.down {
-		p.mu.Unlock()
-		return signalbox.Receipt{}, errDown
-	}
-	p.s.oracle.sent(p, &a, p.s.term.Load() == term)
-	version, deaf := p.version, p.deaf || p.chance(&a, "deaf", try) < 0.04
-	lag := time.Duration(0)
-	if p.slow || p.chance(&a, "slow", try) < 0.1 {
-		lag = time.Duration(p.chance(&a, "lag", try) * float64(latency))
-	}
-	p.mu.Unlock()
 	done := make(chan error, 1)
 	p.s.onTheWay.Go(func() { // what is on its way arrives, whatever becomes of its sender
-		time.Sleep(lag) //nolint:forbidigo // bubble time
-		done <- p.take(&a, version)
+		time.Sleep(r.lag) //nolint:forbidigo // bubble time
+		done <- p.take(&a, r.version)
 	})
-	if deaf {
+	if r.deaf {
 		return signalbox.Receipt{}, errors.New("answer lost")
 	}
 	select {
@@ -162,6 +151,35 @@ func (p *points) start(ctx context.Context, a signalbox.Action) (signalbox.Recei
 	case <-ctx.Done():
 		return signalbox.Receipt{}, ctx.Err()
 	}
+}
+
+// request is one that reached its switch.
+type request struct {
+	version int           // that it found
+	lag     time.Duration // until its effect
+	deaf    bool          // its answer is lost
+}
+
+// reach asks the gate and reaches the switch, where the oracle looks at it. No
+// lease ends between the two: it could in the same moment of virtual time, and
+// what was started under it is then not late.
+func (p *points) reach(a *signalbox.Action, term int64, try int) (r request, err error) {
+	p.s.door.RLock()
+	defer p.s.door.RUnlock()
+	if err := a.Gate(); err != nil {
+		return r, &signalbox.Failure{Reason: "not started", Err: err}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.down {
+		return r, errDown
+	}
+	p.s.oracle.sent(p, a, p.s.term.Load() == term)
+	r.version, r.deaf = p.version, p.deaf || p.chance(a, "deaf", try) < 0.04
+	if p.slow || p.chance(a, "slow", try) < 0.1 {
+		r.lag = time.Duration(p.chance(a, "lag", try) * float64(latency))
+	}
+	return r, nil
 }
 
 // take is the effect, if the class allows it.
