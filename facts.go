@@ -77,7 +77,9 @@ func (f *Facts) Put(r *Reading) Key {
 func (f *Facts) Replace(r *Reading) Key {
 	k := ReadingKey(r.Detector, r.Subject)
 	series := r.Series + "\x00" + r.Episode
-	if old := f.readings[r.Detector][series]; old != nil {
+	if old := f.readings[r.Detector][series]; old != nil && old.Subject == r.Subject {
+		f.counted(old, -1) // its place is taken below
+	} else if old != nil {
 		f.drop(old, series)
 	}
 	f.counted(r, 1)

@@ -41,6 +41,7 @@ type illness struct {
 	since    time.Time // of ill, or of well
 	cure     string    // the position of its switch that cures it; "" where nothing does
 	switched string    // name of its switch
+	labels   map[string]string
 }
 
 func newCompany(s *sim) *company {
@@ -49,7 +50,9 @@ func newCompany(s *sim) *company {
 		c.ill[d] = map[string]*illness{}
 	}
 	now := time.Now()
-	add := func(d, subject, switched string) { c.ill[d][subject] = &illness{since: now, switched: switched} }
+	add := func(d, subject, switched string) {
+		c.ill[d][subject] = &illness{since: now, switched: switched, labels: map[string]string{"region": regionOf(subject)}}
+	}
 	for _, r := range regions {
 		add(lag, "db/"+r, "read-"+r)
 		add(replica, "replica/"+r+"/a", "")
@@ -108,10 +111,11 @@ func (c *company) read(detector string, now time.Time) (rs []signalbox.Reading, 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	good = c.seen[detector].IsZero()
+	rs = make([]signalbox.Reading, 0, len(c.ill[detector]))
 	for subject, x := range c.ill[detector] {
 		r := signalbox.Reading{
 			Detector: detector, Series: subject, Subject: subject, Condition: signalbox.Clear, Value: 0, HasValue: true,
-			SampleAt: now, At: now, Threshold: "above 1", Summary: "well", Labels: map[string]string{"region": regionOf(subject)},
+			SampleAt: now, At: now, Threshold: "above 1", Summary: "well", Labels: x.labels,
 		}
 		switch {
 		case !good:

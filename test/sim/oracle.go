@@ -253,23 +253,19 @@ func (o *oracle) entry(key string, b []byte) {
 	}
 	var e struct {
 		Kind string
-		Data json.RawMessage
+		Data struct {
+			Verdict signalbox.Verdict
+			Because []signalbox.Reason
+		}
 	}
 	if err := json.Unmarshal(b, &e); err != nil {
-		o.say("%s can't be decoded: %v", key, err)
-		return
-	}
-	if e.Kind != "decision" {
-		return
-	}
-	var d struct {
-		Verdict signalbox.Verdict
-		Because []signalbox.Reason
-	}
-	if err := json.Unmarshal(e.Data, &d); err != nil {
 		o.say("%s: its decision can't be decoded: %v", key, err)
 		return
 	}
+	if e.Kind != "decision" {
+		return // it only speaks of one
+	}
+	d := &e.Data
 	o.verdicts[string(d.Verdict)]++
 	for _, r := range d.Because {
 		if r.Guard == "" || r.Detail == "" {
