@@ -20,6 +20,7 @@ const writeAttempts = 5
 type remediator struct {
 	now     func() time.Time
 	clients *reach.Clients
+	agent   string
 }
 
 var (
@@ -52,6 +53,9 @@ func (r *remediator) backend(sp spec) (backend, error) {
 			return nil, err
 		}
 		return newConfigMap(*s, k)
+	}
+	if sp.Redis != nil {
+		return dialRedis(*sp.Redis, r.agent)
 	}
 	client, err := r.clients.HTTP(sp.HTTP.Client)
 	if err != nil {

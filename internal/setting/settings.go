@@ -2,9 +2,11 @@ package setting
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"path"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/signalbox/signalbox/internal/kind"
+	"github.com/signalbox/signalbox/internal/reach"
 )
 
 // ConfigMap is a switch that is one key of a Kubernetes ConfigMap.
@@ -93,6 +96,41 @@ func addressRule(u *url.URL) string {
 		return "must have no query and no fragment"
 	}
 	return ""
+}
+
+// Redis is a switch that is one key of a Redis: a string, which must exist.
+type Redis struct {
+	// Address of the master, "host:port".
+	Address string `yaml:"address" json:"address" jsonschema:"required"`
+	// Username of an ACL user; absent: the default user.
+	Username string `yaml:"username,omitempty" json:"username,omitempty"`
+	// PasswordFile holds the password, relative to the configuration.
+	PasswordFile string `yaml:"password_file,omitempty" json:"password_file,omitempty"`
+	// Database is its number.
+	Database int `yaml:"database,omitempty" json:"database,omitempty" jsonschema:"minimum=0"`
+	// Key is the key, which must exist.
+	Key string `yaml:"key" json:"key" jsonschema:"required,maxLength=200"`
+	// TLS is Prometheus' tls_config; absent: no TLS.
+	TLS *promconfig.TLSConfig `yaml:"tls_config,omitempty" json:"tls_config,omitempty"`
+}
+
+// Validate checks the address and the key.
+func (r *Redis) Validate(fail kind.Fail) {
+	host, port, err := net.SplitHostPort(r.Address)
+	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || host == "" || bad != nil || n == 0 {
+		fail("address", "must be host:port", reach.Shown(r.Address))
+	}
+	if r.Key == "" || len(r.Key) > reach.MaxShown || reach.Shown(r.Key) != r.Key || strings.HasPrefix(r.Key, "signalbox:") {
+		fail("key", "must be a key of at most 200 printable characters that does not begin with signalbox:", reach.Shown(r.Key))
+	}
+	if r.TLS != nil {
+		if r.TLS.Key != "" || r.TLS.CertRef != "" || r.TLS.KeyRef != "" || r.TLS.CARef != "" {
+			fail("tls_config", "must name files, and hold no key", "")
+		}
+		if err := r.TLS.Validate(); err != nil {
+			fail("tls_config", "must be a valid TLS configuration", "")
+		}
+	}
 }
 
 var secretRef = regexp.MustCompile(`(?m)^\s*(\w+_ref):`)

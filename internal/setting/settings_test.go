@@ -247,3 +247,19 @@ func FuzzSpec(f *testing.F) {
 		}
 	})
 }
+
+func TestValidateRedis(t *testing.T) {
+	for want, r := range map[string]Redis{
+		"":                       {Address: "redis.data-plane:6379", Key: "REDIS_SECONDARY"},
+		"address: must be host":  {Address: "redis.data-plane", Key: "K"},
+		"key: must be a key":     {Address: "h:1", Key: "a\nb"},
+		"does not begin with":    {Address: "h:1", Key: "signalbox:fence:x"},
+		"must name files":        {Address: "h:1", Key: "K", TLS: &promconfig.TLSConfig{Key: secret}},
+		"a valid TLS":            {Address: "h:1", Key: "K", TLS: &promconfig.TLSConfig{CertFile: "only"}},
+		"must be host:port, got": {Address: "h:99999", Key: "K"},
+	} {
+		if got := strings.Join(problems(&r), "; "); (want == "") != (got == "") || !strings.Contains(got, strings.TrimSuffix(want, ", got")) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

@@ -15,6 +15,7 @@ import (
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/cluster"
+	"github.com/signalbox/signalbox/internal/httpclient"
 	"github.com/signalbox/signalbox/internal/kind"
 	"github.com/signalbox/signalbox/internal/reach"
 )
@@ -29,6 +30,7 @@ type spec struct {
 	Expect    *string        `json:"expect,omitempty"`
 	ConfigMap *configMapSpec `json:"configmap,omitempty"`
 	HTTP      *httpSpec      `json:"http,omitempty"`
+	Redis     *redisSpec     `json:"redis,omitempty"`
 }
 
 type configMapSpec struct {
@@ -52,6 +54,7 @@ type httpSpec struct {
 const (
 	backendConfigMap = "configmap"
 	backendHTTP      = "http"
+	backendRedis     = "redis"
 )
 
 // Backends are the keys that say where a setting is, each with new settings.
@@ -59,6 +62,7 @@ func Backends() map[string]func() kind.Settings {
 	return map[string]func() kind.Settings{
 		backendConfigMap: func() kind.Settings { return &ConfigMap{} },
 		backendHTTP:      func() kind.Settings { return newHTTP() },
+		backendRedis:     func() kind.Settings { return &Redis{} },
 	}
 }
 
@@ -67,7 +71,7 @@ func Open(env kind.Env) (signalbox.Remediator, error) {
 	if env.Now == nil {
 		return nil, errors.New("setting: a clock must be given")
 	}
-	return &remediator{now: env.Now, clients: reach.NewClients(env.Agent, env.Log)}, nil
+	return &remediator{now: env.Now, clients: reach.NewClients(env.Agent, env.Log), agent: env.Agent}, nil
 }
 
 // Resolve makes Step.Spec of a switch's settings.
@@ -82,8 +86,10 @@ func Resolve(in kind.SpecInput) (json.RawMessage, error) {
 		s.ConfigMap, err = resolveConfigMap(in, settings)
 	case *HTTP:
 		s.HTTP, err = resolveHTTP(in, settings)
+	case *Redis:
+		s.Redis, err = resolveRedis(in, settings)
 	default:
-		err = fmt.Errorf("backend must be configmap or http, got %q", in.Backend)
+		err = fmt.Errorf("backend must be configmap, http or redis, got %q", in.Backend)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("switch %q: %w", in.Name, err)
@@ -147,6 +153,20 @@ func resolveHTTP(in kind.SpecInput, h *HTTP) (*httpSpec, error) {
 	return &httpSpec{URL: u.String(), Field: h.Field, Latency: h.Latency, Client: client.String()}, nil
 }
 
+func resolveRedis(in kind.SpecInput, r *Redis) (*redisSpec, error) {
+	dir, err := filepath.Abs(in.ConfigDir)
+	if err != nil {
+		return nil, fmt.Errorf("redis: %w", err)
+	}
+	s := &redisSpec{Address: r.Address, Username: r.Username, PasswordFile: httpclient.In(dir, r.PasswordFile), Database: r.Database, Key: r.Key}
+	if r.TLS != nil {
+		tls := *r.TLS
+		tls.SetDirectory(dir)
+		s.TLS = &tls
+	}
+	return s, nil
+}
+
 // parseSpec reads Step.Spec strictly: a key that this version does not know
 // may be a limit that it would not keep.
 func parseSpec(raw json.RawMessage) (spec, error) {
@@ -159,9 +179,14 @@ func parseSpec(raw json.RawMessage) (spec, error) {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return spec{}, errors.New("step's spec can't be read: more than one value")
 	}
-	configMap, http := s.Backend == backendConfigMap && s.ConfigMap != nil, s.Backend == backendHTTP && s.HTTP != nil
-	if !configMap && !http || s.ConfigMap != nil && s.HTTP != nil {
-		return spec{}, fmt.Errorf("step's spec must hold the settings of its backend, configmap or http, got %q", s.Backend)
+	given := map[string]bool{backendConfigMap: s.ConfigMap != nil, backendHTTP: s.HTTP != nil, backendRedis: s.Redis != nil}
+	for name, has := range given {
+		if has != (name == s.Backend) {
+			return spec{}, fmt.Errorf("step's spec must hold the settings of its backend, configmap, http or redis, and no others, got %q", s.Backend)
+		}
+	}
+	if !given[s.Backend] {
+		return spec{}, fmt.Errorf("step's spec must hold the settings of its backend, configmap, http or redis, got %q", s.Backend)
 	}
 	return s, checkPositions(s.Positions)
 }
