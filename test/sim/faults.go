@@ -199,6 +199,8 @@ func (s *sim) killFile() {
 }
 
 func (s *sim) setKill(there bool) {
+	s.door.Lock()
+	defer s.door.Unlock()
 	at := time.Time{}
 	if there {
 		if err := os.WriteFile(s.kill, nil, 0o600); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"testing/synctest"
 	"time"
@@ -30,7 +31,8 @@ type process struct {
 // is written or read any more, as of one that was killed.
 type line struct {
 	store.Store
-	cut atomic.Bool
+	door *sync.RWMutex // of the sim
+	cut  atomic.Bool
 }
 
 func (l *line) alive() error {
@@ -58,6 +60,8 @@ func (l *line) Commit(ctx context.Context, t store.Txn) (store.Revision, error) 
 	if err := l.alive(); err != nil {
 		return 0, err
 	}
+	l.door.Lock()
+	defer l.door.Unlock()
 	return l.Store.Commit(ctx, t)
 }
 
@@ -81,7 +85,7 @@ func (s *sim) start() {
 	if s.o.Log {
 		log = slog.New(slog.NewTextHandler(s.out, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	}
-	way := &line{Store: s.store}
+	way := &line{Store: s.store, door: &s.door}
 	j, err := journal.Open(s.t.Context(), way, journal.Options{Now: time.Now, Log: log, Dir: s.archive})
 	if err != nil {
 		s.t.Error(err)

@@ -47,7 +47,7 @@ type sim struct {
 	throws   []effect // forward, in the order of their effects; guarded by oracle.mu
 	lives    int
 	term     atomic.Int64 // of the lease
-	door     sync.RWMutex // held to end the lease; read-held from a gate to its switch
+	door     sync.RWMutex // read-held from a gate to its switch; held to change what gates ask for, with what the oracle knows of it
 	planned  timeline
 	seq      int
 	begun    time.Time

@@ -160,9 +160,10 @@ type request struct {
 	deaf    bool          // its answer is lost
 }
 
-// reach asks the gate and reaches the switch, where the oracle looks at it. No
-// lease ends between the two: it could in the same moment of virtual time, and
-// what was started under it is then not late.
+// reach asks the gate and reaches the switch, where the oracle looks at it.
+// Lease, kill file and controls stand still from the one to the other: they
+// could change in the same moment of virtual time, of which nobody can say
+// whether it is before or after.
 func (p *points) reach(a *signalbox.Action, term int64, try int) (r request, err error) {
 	p.s.door.RLock()
 	defer p.s.door.RUnlock()
