@@ -57,6 +57,10 @@ type Step struct {
 	// Tool says that it uses a tool: there are no positions among which it
 	// chooses, and which could be proved healthy.
 	Tool bool `json:"tool,omitempty"`
+	// Lifts says, of a step that takes an action back, that it only lifts a limit
+	// which the action set: a throttle that is restored, a resume of what was
+	// paused. A pause does not hold it. Its remediator sets it on Forecast.Undo.
+	Lifts bool `json:"lifts,omitempty"`
 	Flow
 	// About is the incident that the step tells of, filled in when it is taken;
 	// nil: the kind has no use for it. It holds nothing that changes at each

@@ -7,7 +7,8 @@ import (
 )
 
 // guardPause stops every move in the scope of a pause: all, its policy, the
-// owner of the incident, or a target that it touches.
+// owner of the incident, or a target that it touches. Taking back what only
+// limits goes on: a pause must not keep a throttle in force.
 func guardPause(l *look, m *move) answer {
 	l.read(signalbox.ControlsKey)
 	paused := answer{effect: passes, detail: "not paused"}
@@ -23,6 +24,9 @@ func guardPause(l *look, m *move) answer {
 		if paused.effect == passes {
 			paused = answer{effect: blocks, detail: fmt.Sprintf("%s is paused by %s %s: %s", p.Scope, p.Who, until, p.Reason), lifts: "signalboxctl resume " + p.Scope}
 		}
+	}
+	if paused.effect != passes && m.undoes != nil && m.step.Lifts {
+		return answer{effect: passes, detail: paused.detail + "; it only lifts a limit, which a pause does not hold"}
 	}
 	return paused
 }

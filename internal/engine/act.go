@@ -367,13 +367,15 @@ func (e *Engine) killed() string {
 	return killFileReason(e.o.KillFile)
 }
 
-// heldBy tells which control stops an action; empty: none.
+// heldBy tells which control stops an action; empty: none. A pause does not stop
+// what only lifts a limit.
 func heldBy(c signalbox.Controls, a *signalbox.Action, owner string, now time.Time) string {
 	if c.Killed != nil {
 		return "killed by " + c.Killed.Who
 	}
+	lifts := a.Undoes != "" && a.Step.Lifts
 	for _, p := range c.Pauses {
-		if inForce(p, now) && covers(p, a, owner) {
+		if !lifts && inForce(p, now) && covers(p, a, owner) {
 			return fmt.Sprintf("paused (%s) by %s", p.Scope, p.Who)
 		}
 	}
