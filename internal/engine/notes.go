@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
+	"unicode/utf8"
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/kind"
@@ -14,7 +14,7 @@ import (
 // The bounds of what is told on one page's incident.
 const (
 	mostNotes = 100
-	mostNote  = 1000 // bytes
+	mostNote  = 1000 // characters
 	// notesBefore is how long a resolve waits for the notes before it: the page
 	// is forgotten with it.
 	notesBefore = 30 * time.Second
@@ -36,8 +36,8 @@ func (l *loop) noteOn(w *write, key string, k signalbox.NoteKind, text string) {
 	if len(p.Notes) == mostNotes {
 		k, text = signalbox.PlainNote, "and more: signalboxctl explain "+string(first(p.Incidents))
 	}
-	if len(text) > mostNote {
-		text = strings.ToValidUTF8(text[:mostNote-3], "") + "..."
+	if utf8.RuneCountInString(text) > mostNote {
+		text = string([]rune(text)[:mostNote-3]) + "..."
 	}
 	p.Notes = append(p.Notes[:len(p.Notes):len(p.Notes)], signalbox.Note{At: l.now(), Kind: k, Text: text})
 }
@@ -65,20 +65,24 @@ func (l *loop) sendNotes(now time.Time) {
 			continue
 		}
 		l.sending[id] = true
-		auth, n, note := l.auth, p.Noted, p.Notes[p.Noted]
+		auth, n, note, made := l.auth, p.Noted, p.Notes[p.Noted], p.MadeAt
 		go func() {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(auth.ctx), l.e.timing.Start)
 			defer cancel()
 			err := noter.Note(ctx, step.Spec, key, note)
-			l.e.post(context.WithoutCancel(ctx), func(l *loop) { l.noted(auth, key, n, err) })
+			l.e.post(context.WithoutCancel(ctx), func(l *loop) { l.noted(auth, key, made, n, err) })
 		}()
 	}
 }
 
-func (l *loop) noted(auth *authority, key string, n int, err error) {
+// noted records what the pager said to the nth note of a page that was made at
+// some time: under a key that is used again by now, it says nothing of the new
+// page's notes.
+func (l *loop) noted(auth *authority, key string, made time.Time, n int, err error) {
 	id := "note/" + key
 	delete(l.sending, id)
-	if l.auth != auth || l.state.Pages[key] == nil {
+	if p := l.state.Pages[key]; l.auth != auth || p == nil || !p.MadeAt.Equal(made) {
+		delete(l.retry, id)
 		return
 	}
 	failure, after := (*signalbox.Failure)(nil), (*signalbox.RetryAfter)(nil)
