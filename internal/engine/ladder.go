@@ -189,6 +189,7 @@ func (l *loop) pollAcks(now time.Time) {
 	set := l.set()
 	asks := map[string][]string{} // by owner and rung
 	steps := map[string]signalbox.Step{}
+	made := map[string]time.Time{}
 	for key, p := range l.state.Pages {
 		root := l.state.Pages[cmp.Or(p.Of, key)]
 		if p.SentAt.IsZero() || !p.AckedAt.IsZero() || p.Event != signalbox.PageTrigger || root == nil || p.Of != "" && p.Rung == signalbox.PrimaryRung {
@@ -202,7 +203,7 @@ func (l *loop) pollAcks(now time.Time) {
 			continue
 		}
 		who := p.Owner + "/" + string(p.Rung)
-		asks[who], steps[who] = append(asks[who], key), step
+		asks[who], steps[who], made[key] = append(asks[who], key), step, p.MadeAt
 	}
 	auth := l.auth
 	for who, keys := range asks {
@@ -212,20 +213,27 @@ func (l *loop) pollAcks(now time.Time) {
 			ctx, cancel := context.WithTimeout(auth.ctx, l.e.timing.Start)
 			defer cancel()
 			acks, err := reader.Acks(ctx, spec, keys)
-			l.e.post(context.WithoutCancel(ctx), func(l *loop) { l.acksCame(auth, acks, err) })
+			l.e.post(context.WithoutCancel(ctx), func(l *loop) { l.acksCame(auth, made, acks, err) })
 		}()
 	}
 }
 
-func (l *loop) acksCame(auth *authority, acks map[string]signalbox.Control, err error) {
+// acksCame takes in an answer about the pages that were made at some time. One
+// with an error changes nothing: it is asked again, and to climb on is the safe
+// side.
+func (l *loop) acksCame(auth *authority, made map[string]time.Time, acks map[string]signalbox.Control, err error) {
 	if err != nil {
 		l.e.o.Log.Warn("acknowledgements can't be read", "error", err)
+		return
 	}
 	if l.auth != auth {
 		return
 	}
 	w := &write{}
 	for key, c := range acks {
+		if p := l.state.Pages[key]; p == nil || !p.MadeAt.Equal(made[key]) {
+			continue // not asked about, or the key is used again by now
+		}
 		c.Kind, c.Scope = signalbox.Acknowledge, "page/"+key
 		l.acknowledged(w, c)
 	}
