@@ -257,7 +257,7 @@ func (e *Engine) Swap(ctx context.Context, set *Set) error {
 	return e.call(ctx, func(l *loop) {
 		l.forget(e.set.Load(), set)
 		e.use(set)
-		l.nextClimb = time.Time{} // other owners, other times
+		l.nextClimb, l.nextLate = time.Time{}, time.Time{} // other owners, other times
 		l.reconfigured()
 	})
 }

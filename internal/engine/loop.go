@@ -48,6 +48,7 @@ type loop struct {
 	nextBeat   time.Time
 	nextSweep  time.Time
 	nextExport time.Time // of old entries to the archive
+	nextLate   time.Time // an estimate passes then at the earliest; zero: pages or owners have changed
 	nextClimb  time.Time // a page is not acknowledged in time then at the earliest; zero: pages or owners have changed
 	archiving  bool
 }
@@ -143,6 +144,7 @@ func (l *loop) tick() {
 	l.overdue(now)
 	if l.auth != nil {
 		l.climb(now)
+		l.late(now)
 	}
 	if l.auth != nil {
 		l.pollAcks(now)

@@ -167,6 +167,9 @@ func (l *loop) leavePage(w *write, inc *signalbox.Incident) {
 			l.page(w, k).Incidents = slices.Clone(p.Incidents)
 		}
 		if len(p.Incidents) > 0 {
+			if key == inc.Page {
+				l.inform(w, inc) // of what is left
+			}
 			continue
 		}
 		l.endPage(w, p)

@@ -157,7 +157,7 @@ func (w *write) records(l *loop) []journal.Record {
 func (l *loop) took(w *write, recs []journal.Record, rev store.Revision) error {
 	l.e.metrics.stale = true
 	if len(w.pages)+len(w.deletes) > 0 {
-		l.nextClimb = time.Time{}
+		l.nextClimb, l.nextLate = time.Time{}, time.Time{}
 	}
 	for i := range recs {
 		keys, err := l.e.o.Journal.Apply(l.state, recs[i].Changes(), rev)
