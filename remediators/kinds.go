@@ -7,6 +7,7 @@ import (
 	"github.com/signalbox/signalbox/remediators/channel"
 	"github.com/signalbox/signalbox/remediators/endpoint"
 	"github.com/signalbox/signalbox/remediators/page"
+	"github.com/signalbox/signalbox/remediators/pipeline"
 )
 
 // Kinds returns the table.
@@ -15,5 +16,6 @@ func Kinds() []kind.Remediator {
 		channel.Kind(),  // tells an owner by Slack or mail what the pager does not take
 		endpoint.Kind(), // flips a switch among listed positions
 		page.Kind(),     // reaches an owner through PagerDuty
+		pipeline.Kind(), // runs, follows and cancels workflows of GitHub Actions
 	}
 }

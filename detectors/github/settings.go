@@ -51,3 +51,8 @@ func (s *Settings) anonymous() bool {
 	h := s.HTTP
 	return h.Authorization == nil && h.BasicAuth == nil && h.OAuth2 == nil && h.BearerTokenFile == "" && h.HTTPHeaders == nil
 }
+
+// Connection is how this GitHub is reached, for what else reaches it.
+func (s *Settings) Connection() (address string, client promconfig.HTTPClientConfig) {
+	return s.URL, httpclient.Clone(s.HTTP)
+}

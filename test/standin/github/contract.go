@@ -67,6 +67,13 @@ func (c *contract) response(r *http.Request, status int, header http.Header, bod
 func (c *contract) input(r *http.Request) (*openapi3filter.RequestValidationInput, error) {
 	again := r.Clone(context.WithoutCancel(r.Context()))
 	again.Body = http.NoBody
+	if r.GetBody != nil {
+		body, err := r.GetBody()
+		if err != nil {
+			return nil, err
+		}
+		again.Body = body
+	}
 	route, params, err := c.router.FindRoute(again)
 	if err != nil {
 		return nil, err

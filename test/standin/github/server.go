@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"path"
 	"slices"
 	"strconv"
@@ -30,6 +31,10 @@ type Workflow struct {
 	Name  string
 	File  string // deploy.yml
 	State string // "": active
+	// Inputs are those that it declares; a dispatch with another is refused.
+	Inputs []string
+	// RunName is the input that the names of its runs show; "": none.
+	RunName string
 }
 
 // Run is one run of a workflow.
@@ -39,6 +44,8 @@ type Run struct {
 	Branch, Event, SHA  string
 	Created, Started    time.Time
 	Fork                bool // its branch is one of another repository
+	Title               string
+	Inputs              map[string]string // of a dispatch
 }
 
 // Fault is how one request goes wrong.
@@ -46,6 +53,10 @@ type Fault struct {
 	Status int
 	Header map[string]string
 	Body   string
+	// Late says that the request is carried out before it is answered so.
+	Late bool
+	// Cut says that the connection is closed in place of an answer.
+	Cut bool
 }
 
 // Server is the stand-in. It is an http.Handler, and safe for concurrent use.
@@ -61,6 +72,12 @@ type Server struct {
 	requests    int
 	notModified int
 	spent       int
+	jobs        map[int64][]Job // by run
+	tags        map[string]string
+	diffs       map[string]Diff
+	deployments []Deployment
+	lag         time.Duration // until a run that was dispatched is listed
+	writes      []string
 }
 
 // New returns a stand-in. It fails when the contract can't be read.
@@ -71,7 +88,7 @@ func New(o Options) (*Server, error) {
 	if o.Limit == 0 {
 		o.Limit = 5000
 	}
-	s := &Server{o: o, workflows: map[string][]Workflow{}, runs: map[int64][]Run{}}
+	s := &Server{o: o, workflows: map[string][]Workflow{}, runs: map[int64][]Run{}, jobs: map[int64][]Job{}, tags: map[string]string{}, diffs: map[string]Diff{}}
 	if o.Spec == "" {
 		return s, nil
 	}
@@ -124,10 +141,23 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.mu.Unlock()
 	s.requests++
 	w.Header().Set("Date", s.o.Now().UTC().Format(http.TimeFormat))
+	if !keep(r) {
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+		return
+	}
 	s.check(r)
-	if len(s.faults) > 0 {
+	if r.Method != http.MethodGet {
+		s.writes = append(s.writes, r.Method+" "+r.URL.Path)
+	}
+	if len(s.faults) > 0 && (r.Method != http.MethodGet || !s.faults[0].Late) {
 		f := s.faults[0]
 		s.faults = s.faults[1:]
+		if f.Late {
+			s.answer(httptest.NewRecorder(), r)
+		}
+		if f.Cut {
+			panic(http.ErrAbortHandler)
+		}
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		for name, value := range f.Header {
 			w.Header().Set(name, value)
@@ -150,7 +180,7 @@ func (s *Server) check(r *http.Request) {
 	rule(r.Header.Get("Accept") == "application/vnd.github+json", "Accept should be application/vnd.github+json, got %q", r.Header.Get("Accept"))
 	version := r.Header.Get("X-GitHub-Api-Version")
 	rule(version == "2022-11-28" || version == "2026-03-10", "X-GitHub-Api-Version must be a version, got %q", version)
-	if s.contract != nil {
+	if s.contract != nil && described(r) {
 		err := s.contract.request(r)
 		rule(err == nil, "contract: %v", err)
 	}
@@ -165,7 +195,15 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 		s.send(w, r, http.StatusForbidden, map[string]any{"message": "API rate limit exceeded"})
 		return
 	}
+	if r.Method != http.MethodGet {
+		s.spent++
+		s.write(w, r)
+		return
+	}
 	body, ok := s.list(r)
+	if !ok {
+		body, ok = s.one(r)
+	}
 	if !ok {
 		s.spent++
 		s.send(w, r, http.StatusNotFound, map[string]any{"message": "Not Found"})
@@ -196,7 +234,7 @@ func (s *Server) limits(w http.ResponseWriter) {
 
 func (s *Server) send(w http.ResponseWriter, r *http.Request, status int, body any) {
 	raw, err := json.Marshal(body)
-	if err == nil && s.contract != nil {
+	if err == nil && s.contract != nil && described(r) {
 		err = s.contract.response(r, status, http.Header{"Content-Type": {"application/json"}}, bytes.Clone(raw))
 	}
 	if err != nil {
@@ -239,6 +277,9 @@ func (s *Server) listRuns(r *http.Request, repository string, f Workflow) any {
 	q := r.URL.Query()
 	var runs []Run
 	for _, run := range s.runs[f.ID] {
+		if run.Inputs != nil && s.o.Now().Before(run.Created.Add(s.lag)) {
+			continue
+		}
 		if (q.Get("branch") == "" || q.Get("branch") == run.Branch) && (q.Get("event") == "" || q.Get("event") == run.Event) {
 			runs = append(runs, run)
 		}

@@ -19,7 +19,7 @@ func (r Run) wire(repository string, f Workflow) map[string]any {
 		head = wireRepository("somebody/fork", 2)
 	}
 	return map[string]any{
-		"id": r.ID, "node_id": "WFR_" + strconv.FormatInt(r.ID, 10), "name": f.Name, "display_title": "A change",
+		"id": r.ID, "node_id": "WFR_" + strconv.FormatInt(r.ID, 10), "name": f.Name, "display_title": or(r.Title, "A change"),
 		"run_number": r.Number, "run_attempt": max(r.Attempt, 1), "event": or(r.Event, "push"),
 		"status": or(r.Status, "completed"), "conclusion": orNull(r.Conclusion), "workflow_id": f.ID, "path": ".github/workflows/" + f.File,
 		"head_branch": orNull(r.Branch), "head_sha": or(r.SHA, strings.Repeat("0", 40)),
