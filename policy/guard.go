@@ -74,7 +74,7 @@ func forwardGuards() []guard {
 		{name: "dependency", ask: guardDependency},
 		{name: "conflict", ask: guardConflict, touched: true},
 		{name: "condition", ask: guardCondition},
-		{name: "items", ask: guardItems},
+		{name: "items", ask: guardItems, touched: true}, // its figures are told when it is asked again
 		{name: "lane", ask: guardLane, touched: true},
 		{name: "health", ask: guardHealth},
 		{name: "blast", ask: guardBlast, touched: true},
@@ -232,7 +232,7 @@ func (l *look) take(m *move) signalbox.Decision {
 	if isPage(m.step) {
 		return l.takePage(m, act)
 	}
-	if !m.shadow {
+	if !m.shadow && l.root(l.dependsOn()) == nil { // else it waits for its root, and that one must not wait for it
 		l.wanted = l.want(m)
 	}
 	f := l.consider(m)

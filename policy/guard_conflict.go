@@ -21,10 +21,12 @@ func guardConflict(l *look, m *move) answer {
 	}
 	mine := l.want(m)
 	l.read(signalbox.WantKey(m.step.Name))
-	for to, by := range l.w.Facts.Wants(m.step.Name) {
+	wants := l.w.Facts.Wants(m.step.Name)
+	for _, to := range sortedKeys(wants) {
 		if to == m.step.To {
 			continue
 		}
+		by := wants[to]
 		ids := slices.Sorted(maps.Keys(by))
 		for _, id := range ids {
 			if id != l.inc.ID && stricter(mine, l.inc.ID, by[id], id) {

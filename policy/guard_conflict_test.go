@@ -32,6 +32,30 @@ func TestGuardConflict(t *testing.T) {
 	}
 }
 
+// Whom it waits for is told alike each time, whatever the order of a map.
+func TestGuardConflictNamesTheSame(t *testing.T) {
+	b := newBox(t)
+	for i, to := range []string{"f", "e", "d", "c"} {
+		b.w.Facts.PutWant(signalbox.IncidentID(fmt.Sprintf("%016x", i)), &signalbox.Want{Switch: "read-endpoint", To: to, Policy: "other", Autonomy: Auto})
+	}
+	for range 50 {
+		b.blocked("conflict", "policy other wants read-endpoint at c for incident 0000000000000003")
+	}
+}
+
+// What waits for its root claims no switch: else the root, were it the
+// stricter, would wait for it in turn, and nobody would be told.
+func TestGuardConflictRootActsFirst(t *testing.T) {
+	b := leaning(t, Dependency{Subject: "db/*", On: []string{"power"}})
+	if d := b.want(signalbox.Act, "conflict"); d.Want == nil || d.Want.To != "b" {
+		t.Errorf("it wants nothing: %+v", d.Want)
+	}
+	b.ill("power", "p1")
+	if d := b.want(signalbox.Hold, "dependency"); d.Want != nil {
+		t.Errorf("it claims %s while it waits for its root", d.Want.Switch)
+	}
+}
+
 // A switch that stands thrown elsewhere for an incident that is not over.
 func TestGuardConflictStands(t *testing.T) {
 	b := newBox(t)

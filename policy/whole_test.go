@@ -2,6 +2,7 @@ package policy
 
 import (
 	"slices"
+	"strings"
 
 	signalbox "github.com/signalbox/signalbox"
 	"pgregory.net/rapid"
@@ -19,11 +20,11 @@ func whole(t *rapid.T, w *World, d signalbox.Decision) {
 		t.Fatalf("reads are not a sorted set: %v", d.Reads)
 	}
 	for _, r := range d.Because {
-		if r.Detail == "" || !r.Passed && r.Lifts == "" {
+		if r.Detail == "" || strings.HasSuffix(r.Detail, "; ") || !r.Passed && r.Lifts == "" {
 			t.Fatalf("%s says nothing, or not what would change it: %+v\n%s", r.Guard, r, tell(d))
 		}
 	}
-	inc := w.State.Incidents[incident]
+	inc := w.State.Incidents[d.Incident]
 	switch d.Verdict {
 	case signalbox.Escalate:
 		if d.Page == nil || d.Page.Owner == "" || d.Page.Why == "" {
@@ -41,7 +42,7 @@ func whole(t *rapid.T, w *World, d signalbox.Decision) {
 			t.Fatalf("resolves without an end\n%s", tell(d))
 		}
 	case signalbox.Act:
-		if d.Plan == nil || d.Step == nil || d.Plan.Steps[d.Next].Hash() != d.Step.Hash() {
+		if d.Plan == nil || d.Step == nil || d.Plan.Steps[d.Next].Hash() != unresolved(*d.Step).Hash() {
 			t.Fatalf("acts without a whole plan\n%s", tell(d))
 		}
 	case signalbox.Undo:
@@ -49,4 +50,11 @@ func whole(t *rapid.T, w *World, d signalbox.Decision) {
 			t.Fatalf("takes nothing back\n%s", tell(d))
 		}
 	}
+}
+
+// unresolved is a step as it stands in its plan: without what is filled in when
+// it is taken.
+func unresolved(s signalbox.Step) signalbox.Step {
+	s.Items = nil
+	return s
 }
