@@ -103,7 +103,11 @@ func (l *look) spent(scope string, r Rate, times []time.Time) answer {
 }
 
 func (l *look) window(scope string, n int, per time.Duration, times []time.Time) answer {
-	outside := func(t time.Time) bool { return !t.Add(per).After(l.now) }
+	if len(times) < n && l.brief {
+		return answer{effect: passes}
+	}
+	begin := l.now.Add(-per)
+	outside := func(t time.Time) bool { return !t.After(begin) }
 	in := len(times)
 	for _, t := range times {
 		if outside(t) {
