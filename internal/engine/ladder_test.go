@@ -126,6 +126,43 @@ func (p *phone) open() (keys []string) {
 	return keys
 }
 
+// The next rung's time is that of the configuration in force, also for a page
+// that waits already.
+func TestReloadMovesTheNextRung(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		var cfg policy.Config
+		p := onCall(w, func(c *policy.Config) {
+			c.Owners[0].AcknowledgeWithin = 30 * time.Minute
+			cfg = *c
+		})
+		w.start()
+		w.after(20 * time.Second)
+		w.make(plainOne, "queue/psp", 9)
+		w.after(5 * time.Minute)
+		if len(p.triggered("backend")) != 1 || len(p.triggered("backend-backup")) != 0 {
+			t.Fatalf("before the reload: taken %q, want the primary alone", p.to())
+		}
+		cfg.Hash, cfg.Owners = "sooner", slices.Clone(cfg.Owners)
+		cfg.Owners[0].AcknowledgeWithin = 2 * time.Minute
+		book, err := policy.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		set := *w.set
+		set.Hash, set.Handbook = cfg.Hash, book
+		w.set = &set
+		if err := w.engine.Swap(t.Context(), w.set); err != nil {
+			t.Fatal(err)
+		}
+		w.after(2 * time.Second)
+		if len(p.triggered("backend-backup")) != 1 {
+			t.Errorf("after the reload: taken %q, want the backup too", p.to())
+		}
+		w.audit(nil)
+	})
+}
+
 func TestAcknowledgementStopsTheLadderUntilItIsTakenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

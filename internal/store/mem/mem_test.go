@@ -192,3 +192,69 @@ func TestWaitOutlastsABreak(t *testing.T) {
 		}
 	})
 }
+
+// Keepalives are reckoned, not made: a break finds the lease as the last one
+// left it.
+func TestLeaseBrokenBetweenKeepalives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := mem.New()
+		s.TTL = 6 * time.Second // a keepalive each second
+		l, err := s.Lead(t.Context(), "engine")
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		for _, broken := range []time.Duration{time.Hour + 300*time.Millisecond, 2*time.Hour + 900*time.Millisecond} {
+			<-time.After(time.Until(began.Add(broken)))
+			s.Break(errFire)
+			if got, want := l.Deadline(), began.Add(broken.Truncate(time.Second)+4*time.Second); !got.Equal(want) {
+				t.Errorf("broken after %v: the deadline is %v after the begin, want %v", broken, got.Sub(began), want.Sub(began))
+			}
+			<-time.After(2 * time.Second)
+			s.Mend()
+		}
+		s.Break(errFire)
+		deadline := l.Deadline()
+		<-l.Context().Done()
+		if now := time.Now(); !now.Equal(deadline) {
+			t.Errorf("lost at %v with the deadline %v", now, deadline)
+		}
+	})
+}
+
+// A watch that has seen all there is is not behind a compaction, though nothing
+// of its prefix was written; one from before is.
+func TestWatchOutlivesACompaction(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := mem.New()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		batches, err := s.Watch(ctx, "a/", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rev := store.Revision(1)
+		for range 3 {
+			if rev, err = s.Commit(ctx, put("b/k")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if err := s.Compact(ctx, rev); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Commit(ctx, put("a/k")); err != nil {
+			t.Fatal(err)
+		}
+		if b := <-batches; b.Err != nil || len(b.Events) != 1 || b.Events[0].Key != "a/k" {
+			t.Errorf("after the compaction: %+v", b)
+		}
+		old, err := s.Watch(ctx, "a/", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b := <-old; !errors.Is(b.Err, store.ErrCompacted) {
+			t.Errorf("a watch from before it: %+v", b)
+		}
+	})
+}
