@@ -32,7 +32,7 @@ endif
 ## test: install or build what the tests need, then run all of them
 test: servers
 	$(GO) test -race -parallel 4 -timeout 30m ./... # the stories mostly wait
-	$(MAKE) sim INCIDENTS=20000 DAYS=18
+	$(MAKE) sim
 
 ## sim: months of incidents in virtual time, with faults; INCIDENTS, DAYS and SEED say how many
 INCIDENTS ?= 100000
