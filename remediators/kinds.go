@@ -4,6 +4,7 @@ package remediators
 
 import (
 	"github.com/signalbox/signalbox/internal/kind"
+	"github.com/signalbox/signalbox/remediators/argocd"
 	"github.com/signalbox/signalbox/remediators/channel"
 	"github.com/signalbox/signalbox/remediators/endpoint"
 	"github.com/signalbox/signalbox/remediators/page"
@@ -13,6 +14,7 @@ import (
 // Kinds returns the table.
 func Kinds() []kind.Remediator {
 	return []kind.Remediator{
+		argocd.Kind(),   // syncs, rolls back and stops Applications of Argo CD
 		channel.Kind(),  // tells an owner by Slack or mail what the pager does not take
 		endpoint.Kind(), // flips a switch among listed positions
 		page.Kind(),     // reaches an owner through PagerDuty

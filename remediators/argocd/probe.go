@@ -1,0 +1,141 @@
+package argocd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/reach"
+)
+
+// Probe reads what became of an action, and follows its operation to its end.
+func (r *remediator) Probe(ctx context.Context, a signalbox.Action) (signalbox.Progress, error) {
+	t, err := r.open(a.Step)
+	if err != nil {
+		return signalbox.Progress{}, err
+	}
+	st, err := t.read(ctx)
+	var failure *signalbox.Failure
+	if errors.As(err, &failure) { // it can't be seen; that says nothing of the action
+		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: failure.Error()}, nil
+	}
+	if err != nil {
+		return signalbox.Progress{}, fmt.Errorf("tool %q: %w", a.Step.Name, err)
+	}
+	f := st.fence
+	switch {
+	case written(a, st):
+		return r.follow(t, a, st), nil
+	case a.Forecast.Already:
+		return r.succeeded(st, fmt.Sprintf("%s was %s already", a.Step.Name, a.Step.To)), nil
+	case st.blocked != "":
+		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: st.blocked}, nil
+	case f.Sealed == a.ID && f.Token > a.Token:
+		return signalbox.Progress{Phase: signalbox.NotStarted, Reason: fmt.Sprintf("it had not been written when it was sealed with token %d", f.Token)}, nil
+	case f.Token > a.Token:
+		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: fmt.Sprintf("a later action, %s, wrote over it: what was there before can't be told", f.Action)}, nil
+	case a.Sealed > 0:
+		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: "its seal is gone from the target"}, nil
+	}
+	return signalbox.Progress{Phase: signalbox.InDoubt, Reason: "not written yet, and not sealed: a late write may still come"}, nil
+}
+
+// follow tells how far what was written has come.
+func (r *remediator) follow(t *target, a signalbox.Action, st state) signalbox.Progress {
+	op := st.Status.OperationState
+	switch {
+	case a.Step.To == moveRestored && st.paused():
+		return signalbox.Progress{Phase: signalbox.Fell, Reason: "auto-sync was turned on, and someone else turned it off again"}
+	case a.Step.To == moveRestored:
+		return r.succeeded(st, "auto-sync is as it was found")
+	case a.Step.To == moveTerminated:
+		return r.terminated(a, st)
+	case op != nil && op.Operation.of(string(a.ID)):
+		return r.operation(t, a, st)
+	case st.Operation.of(string(a.ID)):
+		return signalbox.Progress{Phase: signalbox.Running, Reason: "its operation waits for Argo CD's controller"}
+	}
+	return signalbox.Progress{Phase: signalbox.InDoubt, Reason: "it was written, and its operation is not there: " + found(&st.application)}
+}
+
+// operation judges the action's own operation.
+func (r *remediator) operation(t *target, a signalbox.Action, st state) signalbox.Progress {
+	op := st.Status.OperationState
+	told := fmt.Sprintf("its operation is %s: %s", strings.ToLower(reach.Shown(op.Phase)), reach.Shown(op.Message))
+	after := ""
+	if a.Step.To == movePrevious && a.Forecast.Undo != nil {
+		after = "; auto-sync is off until it is taken back"
+		if st.automated() {
+			after = "; auto-sync was turned on again by someone else"
+			if p := st.parent(); p != "" {
+				after += " (it is a part of Application " + p + ")"
+			}
+			after += ", and will sync forward again"
+		}
+	}
+	switch op.Phase {
+	case "Succeeded":
+		return r.succeeded(st, fmt.Sprintf("%s is %s: %s%s", a.Step.Name, a.Step.To, reach.Shown(op.Message), after))
+	case "Failed", "Error":
+		if st.paused() && a.Forecast.Undo != nil {
+			after += "; to turn it on by hand: " + t.turnOn()
+		}
+		return signalbox.Progress{Phase: signalbox.Fell, Reason: told + after}
+	}
+	return signalbox.Progress{Phase: signalbox.Running, Reason: told} // also with a word that is not known
+}
+
+// terminated judges the operation that was to be stopped.
+func (r *remediator) terminated(a signalbox.Action, st state) signalbox.Progress {
+	op := st.Status.OperationState
+	switch {
+	case op == nil || "operation of "+op.Started.UTC().Format(time.RFC3339) != a.Forecast.Version:
+		return r.succeeded(st, "the operation is over, and another one came")
+	case op.Phase == "Running" || op.Phase == "Terminating":
+		return signalbox.Progress{Phase: signalbox.Running, Reason: "the operation is " + strings.ToLower(op.Phase)}
+	case op.Phase == "Succeeded":
+		return signalbox.Progress{Phase: signalbox.Fell, Reason: "the operation succeeded before it could be terminated"}
+	}
+	return r.succeeded(st, "the operation was terminated: "+reach.Shown(op.Message))
+}
+
+func (r *remediator) succeeded(st state, detail string) signalbox.Progress {
+	return signalbox.Progress{Phase: signalbox.Succeeded, Receipt: signalbox.Receipt{At: r.now(), Version: st.Metadata.ResourceVersion, Detail: detail}}
+}
+
+// Seal puts token t on the Application, so that a write of a that is still under
+// way is refused. It does nothing where a's effect is there, or where it is
+// sealed already.
+func (r *remediator) Seal(ctx context.Context, a signalbox.Action, token signalbox.Token) error {
+	t, err := r.open(a.Step)
+	if err != nil {
+		return err
+	}
+	if token <= a.Token {
+		return fmt.Errorf("tool %q: a seal's token must be above the action's (%d), got %d", a.Step.Name, a.Token, token)
+	}
+	for range writeAttempts {
+		st, err := t.read(ctx)
+		if err != nil {
+			return fmt.Errorf("tool %q: seal: %w", a.Step.Name, err)
+		}
+		if st.blocked != "" {
+			return fmt.Errorf("tool %q: can't be sealed: %s", a.Step.Name, st.blocked)
+		}
+		if done, err := st.fence.Sealable(a, token); done || err != nil || written(a, st) {
+			return err
+		}
+		_, err = t.write(ctx, st, st.fence.Seal(a, token), nil, false, a.Gate)
+		if errors.Is(err, reach.ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("tool %q: seal: %w", a.Step.Name, err)
+		}
+		return nil
+	}
+	return fmt.Errorf("tool %q: seal: %w, %d times in a row", a.Step.Name, reach.ErrConflict, writeAttempts)
+}
