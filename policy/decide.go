@@ -43,6 +43,9 @@ func (l *look) decide() signalbox.Decision {
 	if d, asked := l.onWord(); asked {
 		return d
 	}
+	if d, isNew := l.limited(); isNew {
+		return d
+	}
 	if !l.clear() {
 		if d, atRisk := l.promised(); atRisk {
 			return d

@@ -9,6 +9,7 @@ import (
 	"github.com/signalbox/signalbox/remediators/endpoint"
 	"github.com/signalbox/signalbox/remediators/page"
 	"github.com/signalbox/signalbox/remediators/pipeline"
+	"github.com/signalbox/signalbox/remediators/throttle"
 )
 
 // Kinds returns the table.
@@ -19,5 +20,6 @@ func Kinds() []kind.Remediator {
 		endpoint.Kind(), // flips a switch among listed positions
 		page.Kind(),     // reaches an owner through PagerDuty
 		pipeline.Kind(), // runs, follows and cancels workflows of GitHub Actions
+		throttle.Kind(), // lowers a limit, and lifts it again in steps
 	}
 }

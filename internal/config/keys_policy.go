@@ -72,7 +72,15 @@ type stepKeys struct {
 }
 
 func (stepKeys) later() []string {
-	return []string{"announce", "throttle", "rollout", "job", "terraform", "cdn", "statuspage", "webhook"}
+	return []string{
+		"announce",
+		"rollout",
+		"job",
+		"terraform",
+		"cdn",
+		"statuspage",
+		"webhook",
+	}
 }
 
 // branchStepKeys is a step within parallel or on_failure.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/reach"
@@ -19,6 +20,8 @@ type fence struct {
 	Value  string             `json:"value,omitempty"`
 	// Standing: the write was a throw that was not taken back.
 	Standing bool `json:"standing,omitempty"`
+	// At is when Value was written, of a write in stages; zero: of another.
+	At time.Time `json:"at,omitzero"`
 	// Sealed is the action whose late write Token shuts out.
 	Sealed signalbox.ActionID `json:"sealed,omitempty"`
 }

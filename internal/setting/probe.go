@@ -18,7 +18,7 @@ const sendBound = time.Minute
 // action is sealed, or its fence is there; for class C it goes by the value,
 // after the target's greatest latency.
 func (r *remediator) Probe(ctx context.Context, a signalbox.Action) (signalbox.Progress, error) {
-	_, b, want, err := r.open(a.Step)
+	sp, b, want, err := r.open(a.Step)
 	if err != nil {
 		return signalbox.Progress{}, err
 	}
@@ -32,6 +32,9 @@ func (r *remediator) Probe(ctx context.Context, a signalbox.Action) (signalbox.P
 	}
 	if st.class == signalbox.ClassC {
 		return r.readBack(a, st, want), nil
+	}
+	if p, ok := r.onItsWay(a, sp, st); ok {
+		return p, nil
 	}
 	return r.byFence(a, st, want), nil
 }

@@ -35,6 +35,9 @@ func (r *remediator) open(s signalbox.Step) (spec, backend, string, error) {
 		return spec{}, nil, "", reach.Refused("switch %q: %v", s.Name, err)
 	}
 	want, ok := sp.Positions[s.To]
+	if n := len(sp.Stages); ok && n > 0 {
+		ok = sp.Stages[n-1] == s.To
+	}
 	if !ok {
 		return spec{}, nil, "", reach.Refused("switch %q: position %q is not listed", s.Name, s.To)
 	}
@@ -93,6 +96,12 @@ func (r *remediator) Preview(ctx context.Context, s signalbox.Step) (signalbox.F
 	if f.Refused = obstacle(sp, b, st, f); f.Refused == "" && !f.Already {
 		f.Refused = b.may(ctx)
 	}
+	if n := len(sp.Stages); n > 0 {
+		f.Takes = signalbox.Duration(time.Duration(n-1)*sp.Every.Std() + stagesSlack)
+		if f.Refused == "" && f.Class != signalbox.ClassA {
+			f.Refused = "the target has no place for a fence, which stages need: see the page of the endpoint kind"
+		}
+	}
 	f.Undo, err = undo(sp, s, f, want)
 	return f, err
 }
@@ -150,6 +159,10 @@ func (r *remediator) start(ctx context.Context, a signalbox.Action) (signalbox.R
 	if err != nil {
 		return signalbox.Receipt{}, err
 	}
+	to := a.Step.To
+	if len(sp.Stages) > 0 {
+		to, want = sp.Stages[0], sp.Positions[sp.Stages[0]]
+	}
 	var first state
 	for attempt := range writeAttempts {
 		st, err := b.read(ctx)
@@ -168,14 +181,14 @@ func (r *remediator) start(ctx context.Context, a signalbox.Action) (signalbox.R
 		if st.fence != first.fence {
 			return signalbox.Receipt{}, reach.Refused("switch %q: someone else wrote it at the same time", a.Step.Name)
 		}
-		version, err := b.write(ctx, st, change{value: &want, fence: written(a, want)}, a.Gate)
+		version, err := b.write(ctx, st, change{value: &want, fence: r.fence(a, sp, want)}, a.Gate)
 		if errors.Is(err, reach.ErrConflict) {
 			continue
 		}
 		if err != nil {
 			return signalbox.Receipt{}, err
 		}
-		return signalbox.Receipt{At: r.now(), Version: version, Detail: fmt.Sprintf("%s is at %s (was %s)", a.Step.Name, a.Step.To, sp.position(st.value))}, nil
+		return signalbox.Receipt{At: r.now(), Version: version, Detail: fmt.Sprintf("%s is at %s (was %s)", a.Step.Name, to, sp.position(st.value))}, nil
 	}
 	return signalbox.Receipt{}, reach.Refused("switch %q: %v, %d times in a row", a.Step.Name, reach.ErrConflict, writeAttempts)
 }

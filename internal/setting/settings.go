@@ -1,6 +1,7 @@
 package setting
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/url"
@@ -65,6 +66,13 @@ func newHTTP() *HTTP {
 	client := promconfig.DefaultHTTPClientConfig
 	client.FollowRedirects = false
 	return &HTTP{Field: "value", Latency: kind.Duration(30 * time.Second), HTTPClientConfig: client}
+}
+
+// Complete gives what was not given its default, of settings that were made
+// within others.
+func (h *HTTP) Complete() {
+	d := newHTTP()
+	h.Field, h.Latency = cmp.Or(h.Field, d.Field), cmp.Or(h.Latency, d.Latency)
 }
 
 // Validate checks the address and that no secret stands in the configuration.

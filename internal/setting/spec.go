@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"time"
 
 	promconfig "github.com/prometheus/common/config"
 
@@ -27,7 +28,11 @@ type spec struct {
 	Positions map[string]string `json:"positions"`
 	// Expect is the value that an undo takes back: when another is found, it
 	// is not ours to take back. Nil: a throw.
-	Expect    *string        `json:"expect,omitempty"`
+	Expect *string `json:"expect,omitempty"`
+	// Stages are the positions through which the step goes, the last one being
+	// where it goes to, and Every how long it stays at each; none: at once.
+	Stages    []string       `json:"stages,omitempty"`
+	Every     kind.Duration  `json:"every,omitempty"`
 	ConfigMap *configMapSpec `json:"configmap,omitempty"`
 	HTTP      *httpSpec      `json:"http,omitempty"`
 	Redis     *redisSpec     `json:"redis,omitempty"`
@@ -188,6 +193,11 @@ func parseSpec(raw json.RawMessage) (spec, error) {
 	if !given[s.Backend] {
 		return spec{}, fmt.Errorf("step's spec must hold the settings of its backend, configmap, http or redis, got %q", s.Backend)
 	}
+	for _, name := range s.Stages {
+		if _, ok := s.Positions[name]; !ok {
+			return spec{}, fmt.Errorf("step's spec has a stage that is not listed: %q", name)
+		}
+	}
 	return s, checkPositions(s.Positions)
 }
 
@@ -204,5 +214,17 @@ func (s spec) position(value string) string {
 // undoing returns the spec of the step that takes value back.
 func (s spec) undoing(value string) (json.RawMessage, error) {
 	s.Expect = &value
+	return json.Marshal(s)
+}
+
+// InStages returns the spec of a step as Resolve or a forecast's undo gave it,
+// with the positions through which it goes and how long it stays at each. The
+// last one must be where the step goes to.
+func InStages(raw json.RawMessage, stages []string, every time.Duration) (json.RawMessage, error) {
+	s, err := parseSpec(raw)
+	if err != nil {
+		return nil, err
+	}
+	s.Stages, s.Every = stages, kind.Duration(every)
 	return json.Marshal(s)
 }
