@@ -40,6 +40,9 @@ func (l *look) afterClear() signalbox.Decision {
 // decided is false where nothing is waited for.
 func (l *look) restore(a *signalbox.Action) (d signalbox.Decision, decided bool) {
 	mode := undoMode(a)
+	if mode == signalbox.UndoAsk && l.expired(a) { // that it ends was said when it was set
+		mode = signalbox.UndoAuto
+	}
 	if mode == signalbox.UndoNever {
 		l.note("undo", true, "%s stays thrown: its undo is by hand only (%s)", throw(&a.Step), a.Forecast.ByHand)
 		return d, false

@@ -92,8 +92,8 @@ func (l *look) foundHand(m *move) *signalbox.FoundHand {
 		}
 		l.read(signalbox.ActionKey(s.Thrown))
 		a := l.w.State.Actions[s.Thrown]
-		if a == nil || a.Step.Name != m.step.Name || l.outdated(f, a.EndedAt) || f.At.Equal(a.EndedAt) {
-			continue // it may show what was there before the action
+		if a == nil || a.Step.Tool || a.Step.Name != m.step.Name || l.outdated(f, a.EndedAt) || f.At.Equal(a.EndedAt) {
+			continue // it may show what was there before the action; of a tool, what is done is no position: its kind tells
 		}
 		// Who puts it back where it was takes the action back, and no more.
 		if at := found(f); at != a.Step.To && at != found(&a.Forecast) {
