@@ -36,6 +36,7 @@ type state struct {
 	class   signalbox.Class
 	latency time.Duration // class C: the longest until a write can be read back
 	fence   fence         // zero: none is there
+	editor  string        // who wrote the value last, and when, if it was not us; empty: not known
 	// blocked says why the setting can't be written, whatever its value.
 	blocked string
 	object  map[string]json.RawMessage // http: all of it, to be sent back

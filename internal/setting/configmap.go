@@ -120,7 +120,7 @@ func (c *configMap) state(cm *corev1.ConfigMap) (state, error) {
 	if !ok {
 		return state{}, reach.Refused("%s: ConfigMap %s/%s has no key %s under data: add it with the value of one of the positions", c.target(), c.spec.Namespace, c.spec.Name, c.spec.Key)
 	}
-	st := state{value: value, version: cm.ResourceVersion, class: signalbox.ClassA}
+	st := state{value: value, version: cm.ResourceVersion, class: signalbox.ClassA, editor: editor(cm.ManagedFields, c.spec.Key)}
 	if cm.Immutable != nil && *cm.Immutable {
 		st.blocked = "the ConfigMap is immutable: make it anew without immutable: true"
 	}

@@ -18,6 +18,8 @@ type fence struct {
 	// Action wrote the value last; Value is what it wrote. A seal keeps both.
 	Action signalbox.ActionID `json:"action,omitempty"`
 	Value  string             `json:"value,omitempty"`
+	// Was is the value that a throw found: who puts it back takes the throw back.
+	Was string `json:"was,omitempty"`
 	// Standing: the write was a throw that was not taken back.
 	Standing bool `json:"standing,omitempty"`
 	// At is when Value was written, of a write in stages; zero: of another.
@@ -45,9 +47,14 @@ func (f fence) encode() (json.RawMessage, error) { return json.Marshal(f) }
 // which its successor alone knows.
 func tokenOf(a signalbox.Action) signalbox.Token { return max(a.Token, a.Sealed) }
 
-// written is the fence that goes with the value that an action writes.
-func written(a signalbox.Action, value string) fence {
-	return fence{Token: tokenOf(a), Action: a.ID, Value: value, Standing: a.Undoes == ""}
+// written is the fence that goes with the value that an action writes over
+// another.
+func written(a signalbox.Action, value, over string) fence {
+	f := fence{Token: tokenOf(a), Action: a.ID, Value: value, Standing: a.Undoes == ""}
+	if f.Standing {
+		f.Was = over
+	}
+	return f
 }
 
 // sealed is the fence that shuts a's late write out and keeps what is known of
@@ -79,4 +86,17 @@ func (f fence) foreign(value string) string {
 		return ""
 	}
 	return fmt.Sprintf("someone else changed it since action %s: it put %q and %q is there", f.Action, reach.Shown(f.Value), reach.Shown(value))
+}
+
+// hand tells whose hand is on a setting: somebody flipped it while a throw of
+// ours stands, elsewhere than back to what the throw had found. Empty: nobody's.
+func (s state) hand() string {
+	foreign := s.fence.foreign(s.value)
+	if foreign == "" || s.value == s.fence.Was {
+		return ""
+	}
+	if s.editor != "" {
+		foreign += ", written by " + s.editor
+	}
+	return foreign
 }

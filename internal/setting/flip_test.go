@@ -28,7 +28,7 @@ func TestFlipAndUndo(t *testing.T) {
 		if _, err := r.Start(t.Context(), a); err != nil {
 			t.Fatal(err)
 		}
-		if v, f, n := x.state(); v != valueB || f != (fence{Token: 10, Action: "a1", Value: valueB, Standing: true}) || n != 1 {
+		if v, f, n := x.state(); v != valueB || f != (fence{Token: 10, Action: "a1", Value: valueB, Was: valueA, Standing: true}) || n != 1 {
 			t.Errorf("after the flip: %q %+v, %d writes", v, f, n)
 		}
 		u := undoOf(t, r, a, "a2", 20)

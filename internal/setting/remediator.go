@@ -93,6 +93,9 @@ func (r *remediator) Preview(ctx context.Context, s signalbox.Step) (signalbox.F
 	} else {
 		f.ByHand = b.byHand(st.value)
 	}
+	if hand := st.hand(); hand != "" && st.blocked == "" && (sp.Expect == nil || !f.Already) {
+		f.Hand = hand + "; to hand it back: " + b.handBack()
+	}
 	if f.Refused = obstacle(sp, b, st, f); f.Refused == "" && !f.Already {
 		f.Refused = b.may(ctx)
 	}
@@ -181,7 +184,7 @@ func (r *remediator) start(ctx context.Context, a signalbox.Action) (signalbox.R
 		if st.fence != first.fence {
 			return signalbox.Receipt{}, reach.Refused("switch %q: someone else wrote it at the same time", a.Step.Name)
 		}
-		version, err := b.write(ctx, st, change{value: &want, fence: r.fence(a, sp, want)}, a.Gate)
+		version, err := b.write(ctx, st, change{value: &want, fence: r.fence(a, sp, want, st.value)}, a.Gate)
 		if errors.Is(err, reach.ErrConflict) {
 			continue
 		}

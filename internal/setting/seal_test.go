@@ -60,7 +60,7 @@ func TestSealIsIdempotent(t *testing.T) {
 				t.Errorf("token %d: %v", token, err)
 			}
 		}
-		want := fence{Token: 40, Action: "a1", Value: valueB, Standing: true, Sealed: "u1"}
+		want := fence{Token: 40, Action: "a1", Value: valueB, Was: valueA, Standing: true, Sealed: "u1"}
 		if v, f, n := x.state(); v != valueB || f != want || n != 3 {
 			t.Errorf("value %q, %+v, %d writes", v, f, n)
 		}

@@ -21,8 +21,8 @@ const stagesSlack = 10 * time.Minute
 
 // fence is what an action leaves with a value, with its time where it is in
 // stages.
-func (r *remediator) fence(a signalbox.Action, sp spec, value string) fence {
-	f := written(a, value)
+func (r *remediator) fence(a signalbox.Action, sp spec, value, found string) fence {
+	f := written(a, value, found)
 	if len(sp.Stages) > 0 {
 		f.At = r.now().UTC().Truncate(time.Second)
 	}
@@ -69,7 +69,7 @@ func (r *remediator) Continue(ctx context.Context, a signalbox.Action) error {
 		return reach.Refused("switch %q: %s", a.Step.Name, st.fence.ahead(a))
 	}
 	want := sp.Positions[sp.Stages[sp.stage(st.value)+1]]
-	f := r.fence(a, sp, want)
+	f := r.fence(a, sp, want, st.value)
 	f.Token, f.Sealed = max(f.Token, st.fence.Token), st.fence.Sealed
 	_, err = b.write(ctx, st, change{value: &want, fence: f}, a.Gate)
 	if errors.Is(err, reach.ErrConflict) {
