@@ -109,7 +109,7 @@ func (c *crowd) spent(m member, f *signalbox.Forecast) string {
 			return "its target was acted on " + ago.String() + " ago"
 		}
 	}
-	if hour >= crowdBudget || policy >= memberBudget || target >= memberBudget {
+	if hour >= c.k.Budget || policy >= memberBudget || target >= memberBudget {
 		return "its budget is spent"
 	}
 	return ""

@@ -34,8 +34,7 @@ var crowdOf = []member{
 }
 
 const (
-	crowdBudget   = 6 // actions an hour over all
-	memberBudget  = 3 // a day for each policy and target
+	memberBudget  = 2 // a day for each policy and target
 	replayMost    = 2 // ids of one action
 	replayPace    = 3 // ids an hour
 	crowdCooldown = 15 * time.Minute
@@ -47,6 +46,7 @@ type knobs struct {
 	Floor    int
 	Undo     signalbox.UndoMode
 	Autonomy Autonomy
+	Budget   int  // actions an hour over all
 	Reverse  bool // of policies: who has more right to the switch that two want
 }
 
@@ -55,6 +55,7 @@ func drawKnobs(t *rapid.T) knobs {
 		Share: rapid.SampledFrom([]float64{0.3, 0.7, 1}).Draw(t, "share"), Floor: rapid.IntRange(1, 2).Draw(t, "floor"),
 		Undo:     rapid.SampledFrom([]signalbox.UndoMode{signalbox.UndoAuto, signalbox.UndoAuto, signalbox.UndoAsk, signalbox.UndoNever}).Draw(t, "undo"),
 		Autonomy: mostly(t, "autonomy", Auto, rapid.Just(Approve)), Reverse: rapid.Bool().Draw(t, "reverse"),
+		Budget: rapid.SampledFrom([]int{1, 2, 6}).Draw(t, "budget"),
 	}
 }
 
@@ -77,7 +78,7 @@ func (k knobs) config() Config {
 	}
 	c := configOf(policies...)
 	c.Detectors = append(c.Detectors, Detector{Name: "disk", Owner: "backend", Fresh: time.Minute})
-	c.Budget = []Rate{{N: crowdBudget, Per: time.Hour}}
+	c.Budget = []Rate{{N: k.Budget, Per: time.Hour}}
 	c.Blast = []Blast{{Name: "databases", Detectors: []string{"lag"}, By: []string{"cluster"}, Share: k.Share, Floor: k.Floor}}
 	c.Depends = []Dependency{
 		{Subject: "app/{{cluster}}/{{n}}", On: []string{"db/{{cluster}}/{{n}}"}}, {Subject: "db/{{cluster}}/{{n}}", On: []string{"disk/{{cluster}}"}},
@@ -317,7 +318,7 @@ func waitsFor(d *signalbox.Decision) (ids []signalbox.IncidentID) {
 
 func TestCrowdIsSound(t *testing.T) {
 	for _, reverse := range []bool{false, true} {
-		if _, err := New((knobs{Share: 1, Floor: 1, Undo: signalbox.UndoAuto, Autonomy: Auto, Reverse: reverse}).config()); err != nil {
+		if _, err := New((knobs{Share: 1, Floor: 1, Budget: 1, Undo: signalbox.UndoAuto, Autonomy: Auto, Reverse: reverse}).config()); err != nil {
 			t.Fatal(err)
 		}
 	}
