@@ -41,11 +41,14 @@ func (l *loop) consequences(w *write, inc *signalbox.Incident, d *signalbox.Deci
 		l.policyState(w, d.Plan.Policy).Record.Suggested++
 	}
 	for _, s := range d.Shadow {
-		if s.Verdict == signalbox.Act && l.state.Policies[s.Policy] != nil && told(inc, "would/"+s.Policy) {
+		if s.Verdict == signalbox.Act && l.state.Policies[s.Policy] != nil && told(inc, wouldHave+s.Policy) {
 			l.policyState(w, s.Policy).Record.Would++
 		}
 	}
 }
+
+// wouldHave marks that a policy in shadow would have acted on an incident.
+const wouldHave = "would/"
 
 // told marks that something of an incident was told or counted; false: it was
 // before.

@@ -100,6 +100,7 @@ func (l *loop) carryOut(d *signalbox.Decision, now time.Time) {
 	l.due.schedule(d.Incident, d.Until)
 	l.wants(d.Incident, d.Want)
 	l.e.metrics.decisions[d.Verdict].Inc()
+	l.watch(inc, d, now)
 	switch d.Verdict {
 	case signalbox.Preview:
 		l.ask(d)

@@ -47,9 +47,10 @@ type loop struct {
 	nextAcks   time.Time
 	nextBeat   time.Time
 	nextSweep  time.Time
-	nextExport time.Time // of old entries to the archive
-	nextLate   time.Time // an estimate passes then at the earliest; zero: pages or owners have changed
-	nextClimb  time.Time // a page is not acknowledged in time then at the earliest; zero: pages or owners have changed
+	nextExport time.Time                          // of old entries to the archive
+	shadowed   map[signalbox.IncidentID]time.Time // when what a shadow would throw was last looked at
+	nextLate   time.Time                          // an estimate passes then at the earliest; zero: pages or owners have changed
+	nextClimb  time.Time                          // a page is not acknowledged in time then at the earliest; zero: pages or owners have changed
 	archiving  bool
 }
 
@@ -66,7 +67,7 @@ func newLoop(e *Engine) *loop {
 		last:  map[signalbox.IncidentID]*signalbox.Decision{}, confirmed: map[signalbox.IncidentID]confirmation{},
 		asking: map[signalbox.IncidentID]bool{}, running: map[signalbox.ActionID]bool{},
 		sending: map[string]bool{}, retry: map[string]retry{}, good: map[string]time.Time{}, taken: map[string]bool{},
-		seen: map[string]bool{},
+		seen: map[string]bool{}, shadowed: map[signalbox.IncidentID]time.Time{},
 		made: map[string][]policy.Made{}, failed: map[string]bool{},
 		goneSince: e.o.Now(), direct: newDirectPager(),
 	}

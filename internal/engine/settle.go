@@ -65,6 +65,7 @@ func (l *loop) resolve(d *signalbox.Decision, now time.Time) {
 	l.wants(d.Incident, nil)
 	delete(l.last, d.Incident)
 	delete(l.confirmed, d.Incident)
+	delete(l.shadowed, d.Incident)
 	l.due.schedule(d.Incident, time.Time{})
 }
 

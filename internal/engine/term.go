@@ -111,6 +111,7 @@ func (l *loop) begin(a *authority, state *signalbox.State) {
 	}
 	l.auth, l.state = a, state
 	l.index = newIndex(state)
+	clear(l.shadowed)
 	l.nextClimb, l.nextLate, l.e.metrics.stale = time.Time{}, time.Time{}, true
 	l.due.clear()
 	l.last, l.retry = map[signalbox.IncidentID]*signalbox.Decision{}, map[string]retry{}
