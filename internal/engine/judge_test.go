@@ -1,7 +1,9 @@
 package engine_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
@@ -50,6 +52,7 @@ func (s *story) judge() []string {
 func (s *story) judgeJournal(state *signalbox.State, say func(string, ...any)) {
 	opened, closed, intents := map[signalbox.IncidentID]int{}, map[signalbox.IncidentID]int{}, map[signalbox.ActionID]time.Time{}
 	for _, e := range s.w.entries() {
+		judgeDecision(e, say)
 		switch e.Kind {
 		case journal.IncidentOpened:
 			opened[e.Incident]++
@@ -74,6 +77,26 @@ func (s *story) judgeJournal(state *signalbox.State, say func(string, ...any)) {
 		if at, ok := intents[e.id]; !ok || at.After(e.at) {
 			say("effect %s at %s has no intent before it", e.id, e.at)
 		}
+	}
+}
+
+// judgeDecision looks that what is held says why, and what ends says how.
+func judgeDecision(e journal.Entry, say func(string, ...any)) {
+	if e.Kind != journal.Decision && e.Kind != journal.IncidentClosed {
+		return
+	}
+	var d signalbox.Decision
+	if err := json.Unmarshal(e.Data, &d); err != nil {
+		say("entry %d can't be read: %v", e.Seq, err)
+		return
+	}
+	why := slices.ContainsFunc(d.Because, func(r signalbox.Reason) bool { return !r.Passed && r.Guard != "" && r.Detail != "" })
+	if d.Verdict == signalbox.Hold && !why {
+		say("incident %s was held without a reason: %s", e.Incident, e.Data)
+	}
+	ends := []signalbox.End{signalbox.Acted, signalbox.Suppressed, signalbox.Failed, signalbox.Escalated}
+	if e.Kind == journal.IncidentClosed && (!slices.Contains(ends, d.End) || len(d.Because) == 0) {
+		say("incident %s ended as %q, because of %v", e.Incident, d.End, d.Because)
 	}
 }
 
