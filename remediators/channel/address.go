@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/signalbox/signalbox/internal/kind"
 )
@@ -70,25 +68,4 @@ func parseAddress(spec json.RawMessage) (*address, error) {
 		a.Email.Validate(fail)
 	}
 	return &a, wrong
-}
-
-const mostSecret = 1024
-
-// secret reads a secret. An error names the place and nothing of it.
-func secret(what, file, env string) (string, error) {
-	place, text := file, ""
-	if env != "" {
-		place, text = "environment variable "+env, os.Getenv(env)
-	} else {
-		b, err := os.ReadFile(file)
-		if err != nil {
-			return "", fmt.Errorf("%s: %w", what, err)
-		}
-		text = string(b)
-	}
-	text = strings.Trim(text, "\r\n")
-	if text == "" || len(text) > mostSecret || strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c == 0x7f }) {
-		return "", fmt.Errorf("%s: %s must hold one line of at most %d characters", what, place, mostSecret)
-	}
-	return text, nil
 }

@@ -16,6 +16,7 @@ import (
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/pagetext"
+	"github.com/signalbox/signalbox/internal/reach"
 	"github.com/wneessen/go-mail"
 )
 
@@ -28,7 +29,7 @@ func (r *Remediator) email(ctx context.Context, s *Email, m message) error {
 	password := ""
 	if s.Username != "" {
 		var err error
-		if password, err = secret("mail password", s.PasswordFile, s.PasswordEnv); err != nil {
+		if password, err = reach.Secret("mail password", s.PasswordFile, s.PasswordEnv); err != nil {
 			return err
 		}
 	}
@@ -81,7 +82,7 @@ func (s *Email) client(ctx context.Context, password string) (*mail.Client, erro
 		}
 	}
 	policy, login := mail.TLSMandatory, mail.SMTPAuthAutoDiscover
-	if loopback(host) && s.CAFile == "" {
+	if reach.Loopback(host) && s.CAFile == "" {
 		policy, login = mail.NoTLS, mail.SMTPAuthPlain
 	}
 	options := []mail.Option{mail.WithPort(port), mail.WithTLSPolicy(policy), mail.WithTLSConfig(trust), mail.WithTimeout(sendTimeout), mail.WithoutNoop()}

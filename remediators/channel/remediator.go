@@ -6,18 +6,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/kind"
 	"github.com/signalbox/signalbox/internal/pagetext"
+	"github.com/signalbox/signalbox/internal/slack"
 )
 
 const (
 	sendTimeout = 10 * time.Second // of one message, when ctx allows more
-	mostAnswer  = 64 << 10         // bytes of an answer that are read
 	mostTitle   = 250              // characters
 )
 
@@ -25,8 +24,7 @@ const (
 // and keeps connections and when each channel was told last.
 type Remediator struct {
 	env    kind.Env
-	client *http.Client
-	told   pace
+	client *slack.Client
 }
 
 var (
@@ -35,14 +33,7 @@ var (
 )
 
 func open(env kind.Env) (signalbox.Remediator, error) {
-	env.Agent = cmp.Or(env.Agent, "signalbox")
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxResponseHeaderBytes = 64 << 10
-	return &Remediator{env: env, client: &http.Client{
-		Transport: transport,
-		// The request holds a secret: it is sent where it was meant to go.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}, nil
+	return &Remediator{env: env, client: slack.New(env.Agent)}, nil
 }
 
 // Page sends one message about one event of a page. It returns nil once the

@@ -1,19 +1,14 @@
 package channel
 
 import (
-	"errors"
 	"net"
 	"net/mail"
-	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/signalbox/signalbox/internal/kind"
+	"github.com/signalbox/signalbox/internal/slack"
 )
-
-// DefaultAPIURL is where Slack's Web API is.
-const DefaultAPIURL = "https://slack.com/api"
 
 // Kind is the line of the table of remediators.
 func Kind() kind.Remediator {
@@ -44,8 +39,6 @@ type Slack struct {
 	APIURL string `yaml:"api_url" json:"api_url,omitempty" jsonschema:"format=uri"`
 }
 
-var channelID = regexp.MustCompile(`^[CGD][A-Z0-9]{8,}$`)
-
 // Validate checks the settings.
 func (s *Slack) Validate(fail kind.Fail) {
 	given := 0
@@ -67,11 +60,11 @@ func (s *Slack) Validate(fail kind.Fail) {
 		}
 		return
 	}
-	if !channelID.MatchString(s.Channel) {
+	if !slack.ChannelID.MatchString(s.Channel) {
 		fail("channel", "must be the id of a channel, like C024BE91L: names change", s.Channel)
 	}
 	if s.APIURL != "" {
-		if err := checkURL(s.APIURL); err != nil {
+		if err := slack.CheckURL(s.APIURL); err != nil {
 			fail("api_url", err.Error(), "(not shown: it may hold a credential)")
 		}
 	}
@@ -130,24 +123,4 @@ func checkEnv(fail kind.Fail, key, name string) {
 	if strings.ContainsAny(name, "= \x00/") {
 		fail(key, "must be the name of an environment variable", "(not shown: it may be the secret itself)")
 	}
-}
-
-// checkURL refuses what would carry a secret over a network in the clear, or
-// to a place that is not plainly named. It never repeats the address.
-func checkURL(text string) error {
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		return errors.New("must be an https URL with a host")
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return errors.New("must not have a credential, a query or a fragment")
-	case u.Scheme == "http" && !loopback(u.Hostname()):
-		return errors.New("must be https: plain http would show the secret, and is accepted for this machine only")
-	}
-	return nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

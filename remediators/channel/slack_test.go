@@ -12,6 +12,7 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	client "github.com/signalbox/signalbox/internal/slack"
 	"github.com/signalbox/signalbox/test/standin/slack"
 )
 
@@ -163,7 +164,7 @@ func TestSlackHidesTheWebhook(t *testing.T) {
 
 func TestSlackPace(t *testing.T) {
 	r := newSlack(t)
-	for i := range burst {
+	for i := range client.Burst {
 		if err := r.Page(t.Context(), r.byToken, fmt.Sprint(i), "trigger", body()); err != nil {
 			t.Fatal(err)
 		}
