@@ -4,22 +4,26 @@ package remediators
 
 import (
 	"github.com/signalbox/signalbox/internal/kind"
+	"github.com/signalbox/signalbox/remediators/announce"
 	"github.com/signalbox/signalbox/remediators/argocd"
 	"github.com/signalbox/signalbox/remediators/channel"
 	"github.com/signalbox/signalbox/remediators/endpoint"
 	"github.com/signalbox/signalbox/remediators/page"
 	"github.com/signalbox/signalbox/remediators/pipeline"
+	"github.com/signalbox/signalbox/remediators/statuspage"
 	"github.com/signalbox/signalbox/remediators/throttle"
 )
 
 // Kinds returns the table.
 func Kinds() []kind.Remediator {
 	return []kind.Remediator{
-		argocd.Kind(),   // syncs, rolls back and stops Applications of Argo CD
-		channel.Kind(),  // tells an owner by Slack or mail what the pager does not take
-		endpoint.Kind(), // flips a switch among listed positions
-		page.Kind(),     // reaches an owner through PagerDuty
-		pipeline.Kind(), // runs, follows and cancels workflows of GitHub Actions
-		throttle.Kind(), // lowers a limit, and lifts it again in steps
+		announce.Kind(),   // tells a channel of Slack, in a thread an incident
+		argocd.Kind(),     // syncs, rolls back and stops Applications of Argo CD
+		channel.Kind(),    // tells an owner by Slack or mail what the pager does not take
+		endpoint.Kind(),   // flips a switch among listed positions
+		page.Kind(),       // reaches an owner through PagerDuty
+		pipeline.Kind(),   // runs, follows and cancels workflows of GitHub Actions
+		statuspage.Kind(), // tells the public on a Statuspage, and resolves it in place
+		throttle.Kind(),   // lowers a limit, and lifts it again in steps
 	}
 }

@@ -73,12 +73,10 @@ type stepKeys struct {
 
 func (stepKeys) later() []string {
 	return []string{
-		"announce",
 		"rollout",
 		"job",
 		"terraform",
 		"cdn",
-		"statuspage",
 		"webhook",
 	}
 }

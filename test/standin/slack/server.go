@@ -1,8 +1,12 @@
 // Package slack is a stand-in for what the daemon uses of Slack: an incoming
-// webhook, and chat.postMessage of the Web API. It keeps the meaning of the
-// real ones:
+// webhook, and those methods of the Web API that post, change and list messages
+// and channels. It keeps the meaning of the real ones:
 //
 //   - the Web API answers 200, and says in its body what it refuses
+//   - a channel's history is newest first, in pages, without the replies of
+//     its threads, and with metadata only where that is asked for
+//   - only the author changes a message; an archived channel takes none
+//   - a channel's name is taken once
 //   - a webhook answers in plain words, and has its own channel
 //   - a text of a section has at most 3,000 characters
 //
@@ -16,10 +20,10 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 	"unicode/utf8"
 )
 
@@ -31,9 +35,11 @@ const mostSection = 3000
 
 // Options say what the stand-in knows.
 type Options struct {
-	Token    string   // of the bot
-	Channels []string // that it may post in
-	Spec     string   // path of Slack's description of the Web API; "": only the checks of our own
+	Token    string           // of the bot
+	Channels []string         // that it may post in
+	Page     int              // messages of a page of history; 0: 100
+	Now      func() time.Time // nil: time.Now
+	Spec     string           // path of Slack's description of the Web API; "": only the checks of our own
 }
 
 // Message is one message that was taken.
@@ -41,10 +47,17 @@ type Message struct {
 	Channel string // "": the webhook's
 	Text    string
 	Blocks  []string // texts of the sections
+
+	TS       string // its name and time
+	Thread   string // TS of the first message of its thread; "": none, or this one
+	Metadata string // as JSON; "": none
+	Edits    int    // how often it was changed
+	Foreign  bool   // somebody else's
 }
 
 // Fault is how one request goes wrong.
 type Fault struct {
+	On          string // method that meets it: "chat.update"; "": whatever comes next
 	Status      int
 	Header      map[string]string
 	Body        string
@@ -60,6 +73,8 @@ type Server struct {
 
 	mu         sync.Mutex
 	messages   []Message
+	rooms      []Room
+	calls      []string
 	violations []string
 	faults     []Fault
 	requests   int
@@ -68,6 +83,9 @@ type Server struct {
 // New returns a stand-in. It fails when the contract can't be read.
 func New(o Options) (*Server, error) {
 	s := &Server{o: o}
+	for _, id := range o.Channels {
+		s.rooms = append(s.rooms, Room{ID: id, Name: strings.ToLower(id), Creator: "U0SOMEBODY", Member: true})
+	}
 	if o.Spec == "" {
 		return s, nil
 	}
@@ -116,7 +134,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests++
-	if len(s.faults) > 0 {
+	if len(s.faults) > 0 && strings.HasSuffix(r.URL.Path, s.faults[0].On) {
 		f := s.faults[0]
 		s.faults = s.faults[1:]
 		if f.AfterEffect {
@@ -155,39 +173,15 @@ func (s *Server) take(r *http.Request, body []byte) (kind string, answer []byte)
 	switch {
 	case r.Method == http.MethodPost && r.URL.Path == WebhookPath:
 		var in wire
-		if t != "application/json" || json.Unmarshal(body, &in) != nil || !s.keep("", in) {
+		if t != "application/json" || json.Unmarshal(body, &in) != nil || !s.keep(Message{}, in) {
 			return "text/plain", []byte("invalid_payload")
 		}
 		return "text/plain", []byte("ok")
-	case r.Method == http.MethodPost && r.URL.Path == "/api/chat.postMessage":
-		return "application/json", s.posted(r, t, body)
+	case methods[strings.TrimPrefix(r.URL.Path, "/api/")] != nil:
+		return "application/json", s.called(strings.TrimPrefix(r.URL.Path, "/api/"), r, t, body)
 	}
 	s.violations = append(s.violations, r.Method+" "+r.URL.Path+": there is no such path")
 	return "text/plain", []byte("no_service")
-}
-
-func (s *Server) posted(r *http.Request, contentType string, body []byte) []byte {
-	refuse := func(why string) []byte { return fmt.Appendf(nil, `{"ok":false,"error":%q}`, why) }
-	if r.Header.Get("Authorization") != "Bearer "+s.o.Token {
-		return refuse("invalid_auth")
-	}
-	if s.contract != nil {
-		if err := s.contract.request(r, body); err != nil {
-			s.violations = append(s.violations, "contract: "+err.Error())
-		}
-	}
-	form, err := url.ParseQuery(string(body))
-	if err != nil || contentType != "application/x-www-form-urlencoded" {
-		return refuse("invalid_form_data")
-	}
-	channel, in := form.Get("channel"), wire{Text: form.Get("text")}
-	if !slices.Contains(s.o.Channels, channel) {
-		return refuse("channel_not_found")
-	}
-	if json.Unmarshal([]byte(form.Get("blocks")), &in.Blocks) != nil || !s.keep(channel, in) {
-		return refuse("invalid_form_data")
-	}
-	return fmt.Appendf(nil, `{"ok":true,"channel":%q,"ts":"1503435956.%06d","message":{"type":"message","text":"x","ts":"1503435956.%06d"}}`, channel, len(s.messages), len(s.messages))
 }
 
 type wire struct {
@@ -202,8 +196,18 @@ type wire struct {
 }
 
 // keep takes a message, or says what is wrong with it.
-func (s *Server) keep(channel string, in wire) bool {
-	m := Message{Channel: channel, Text: in.Text}
+func (s *Server) keep(m Message, in wire) bool {
+	if !s.fill(&m, in) {
+		return false
+	}
+	m.TS = fmt.Sprintf("%010d.%06d", s.clock().Unix(), len(s.messages)+1)
+	s.messages = append(s.messages, m)
+	return true
+}
+
+// fill gives a message its text, or says what is wrong with it.
+func (s *Server) fill(m *Message, in wire) bool {
+	m.Text, m.Blocks = in.Text, nil
 	good := in.Text != ""
 	for _, b := range in.Blocks {
 		n := utf8.RuneCountInString(b.Text.Text)
@@ -212,8 +216,6 @@ func (s *Server) keep(channel string, in wire) bool {
 	}
 	if !good {
 		s.violations = append(s.violations, fmt.Sprintf("a message without text, or with a section of more than %d characters: %q", mostSection, strings.Join(m.Blocks, "|")))
-		return false
 	}
-	s.messages = append(s.messages, m)
-	return true
+	return good
 }

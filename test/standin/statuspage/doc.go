@@ -4,6 +4,10 @@
 // the summary, the page's indicator follows its components unless it is set,
 // and an answer that has not changed is 304 for who names its ETag.
 //
+// With a token it also serves, below /v1, what the daemon uses of the API for a
+// page's owner (incidents and components), of which each request and answer is
+// held to the vendor's description: see rest.go.
+//
 // The vendor's description is of the API for a page's owner. With its path the
 // stand-in holds the page, components, incidents and updates of each answer to
 // the schemas that the two have in common (nulls left out: the public API

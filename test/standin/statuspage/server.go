@@ -8,14 +8,16 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
 
 // Options say what the stand-in knows.
 type Options struct {
-	Spec string           // path of the vendor's OpenAPI description; "": only the checks of our own
-	Now  func() time.Time // nil: time.Now
+	Token string           // of the owner's API; "": it is not served
+	Spec  string           // path of the vendor's OpenAPI description; "": only the checks of our own
+	Now   func() time.Time // nil: time.Now
 }
 
 // Component is one component, or group of components.
@@ -33,6 +35,10 @@ type Incident struct {
 	Impact      string // none, minor, major, critical, maintenance
 	Components  []string
 	Maintenance bool
+
+	Bodies   []string // its updates, oldest first
+	Metadata string   // as JSON
+	Notified bool     // whether its last update was sent to subscribers
 }
 
 // Page is what the page says.
@@ -49,12 +55,18 @@ type Fault struct {
 	Status int
 	Header map[string]string
 	Body   string
+
+	// Of the owner's API:
+	On          string // method that meets it; "": any
+	Reset       bool   // the connection is closed without an answer
+	AfterEffect bool   // the change is made first
 }
 
 // Server is the stand-in. It is an http.Handler, and safe for concurrent use.
 type Server struct {
 	o        Options
 	contract *contract // nil: none
+	calls    *calls    // nil: none
 
 	mu          sync.Mutex
 	page        Page
@@ -63,6 +75,7 @@ type Server struct {
 	violations  []string
 	requests    int
 	notModified int
+	written     []string
 }
 
 // New returns a stand-in. It fails when the contract can't be read.
@@ -79,6 +92,9 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("contract %s: %w", o.Spec, err)
 	}
 	s.contract = c
+	if s.calls, err = readCalls(o.Spec); err != nil {
+		return nil, fmt.Errorf("contract %s: %w", o.Spec, err)
+	}
 	return s, nil
 }
 
@@ -122,6 +138,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests++
+	if strings.HasPrefix(r.URL.Path, restPrefix) {
+		s.rest(w, r)
+		return
+	}
 	s.check(r)
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	if len(s.faults) > 0 {

@@ -22,6 +22,9 @@ func (p Page) wire() map[string]any {
 	}
 	incidents, maintenances := []any{}, []any{}
 	for _, i := range p.Incidents {
+		if i.Status == "resolved" {
+			continue
+		}
 		if i.Maintenance {
 			maintenances = append(maintenances, i.wire(p, byID))
 		} else {
