@@ -7,6 +7,7 @@ import (
 	"github.com/signalbox/signalbox/remediators/announce"
 	"github.com/signalbox/signalbox/remediators/argocd"
 	"github.com/signalbox/signalbox/remediators/channel"
+	"github.com/signalbox/signalbox/remediators/credentials"
 	"github.com/signalbox/signalbox/remediators/endpoint"
 	"github.com/signalbox/signalbox/remediators/page"
 	"github.com/signalbox/signalbox/remediators/pipeline"
@@ -25,5 +26,10 @@ func Kinds() []kind.Remediator {
 		pipeline.Kind(),   // runs, follows and cancels workflows of GitHub Actions
 		statuspage.Kind(), // tells the public on a Statuspage, and resolves it in place
 		throttle.Kind(),   // lowers a limit, and lifts it again in steps
+		channel.Kind(),     // tells an owner by Slack or mail what the pager does not take
+		credentials.Kind(), // replaces what leaked: rotate, see the consumers on the new one, revoke
+		endpoint.Kind(),    // flips a switch among listed positions
+		page.Kind(),        // reaches an owner through PagerDuty
+		pipeline.Kind(),    // runs, follows and cancels workflows of GitHub Actions
 	}
 }
