@@ -18,18 +18,14 @@ import (
 // Kinds returns the table.
 func Kinds() []kind.Remediator {
 	return []kind.Remediator{
-		announce.Kind(),   // tells a channel of Slack, in a thread an incident
-		argocd.Kind(),     // syncs, rolls back and stops Applications of Argo CD
-		channel.Kind(),    // tells an owner by Slack or mail what the pager does not take
-		endpoint.Kind(),   // flips a switch among listed positions
-		page.Kind(),       // reaches an owner through PagerDuty
-		pipeline.Kind(),   // runs, follows and cancels workflows of GitHub Actions
-		statuspage.Kind(), // tells the public on a Statuspage, and resolves it in place
-		throttle.Kind(),   // lowers a limit, and lifts it again in steps
+		announce.Kind(),    // tells a channel of Slack, in a thread an incident
+		argocd.Kind(),      // syncs, rolls back and stops Applications of Argo CD
 		channel.Kind(),     // tells an owner by Slack or mail what the pager does not take
 		credentials.Kind(), // replaces what leaked: rotate, see the consumers on the new one, revoke
 		endpoint.Kind(),    // flips a switch among listed positions
 		page.Kind(),        // reaches an owner through PagerDuty
 		pipeline.Kind(),    // runs, follows and cancels workflows of GitHub Actions
+		statuspage.Kind(),  // tells the public on a Statuspage, and resolves it in place
+		throttle.Kind(),    // lowers a limit, and lifts it again in steps
 	}
 }
