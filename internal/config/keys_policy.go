@@ -75,8 +75,6 @@ func (stepKeys) later() []string {
 	return []string{
 		"rollout",
 		"job",
-		"terraform",
-		"cdn",
 		"webhook",
 	}
 }

@@ -268,6 +268,7 @@ func (l *loop) start(a *signalbox.Action) {
 		var p signalbox.Progress
 		switch failure := (*signalbox.Failure)(nil); {
 		case err == nil:
+			act.Receipt = receipt // all that a Probe can know where nothing can be read back
 			p = l.e.probe(ctx, set, act)
 			if p.Phase == signalbox.Succeeded && p.Receipt.At.IsZero() {
 				p.Receipt = receipt

@@ -76,9 +76,11 @@ func (e *Engine) lookOnce(auth *authority, set *Set, a signalbox.Action, owner s
 	switch class := a.Forecast.Class; {
 	case class == signalbox.ClassB && a.Stage != signalbox.Started:
 		a.Gate = e.gate(auth, set, &a, owner)
-		if _, err := e.startOnce(ctx, set, a); err != nil {
+		receipt, err := e.startOnce(ctx, set, a)
+		if err != nil {
 			return inDoubt(err)
 		}
+		a.Receipt = receipt
 	case class == signalbox.ClassA && a.Stage != signalbox.Started:
 		sealer, ok := set.Remediators[a.Step.Kind].(signalbox.Sealer)
 		if !ok {

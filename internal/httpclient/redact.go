@@ -16,7 +16,7 @@ import (
 
 // wellKnown are the headers, in canonical form, that hold credentials whatever
 // the settings say.
-var wellKnown = []string{"Authorization", "Proxy-Authorization", "Cookie", "X-Api-Key", "Dd-Api-Key", "Dd-Application-Key"}
+var wellKnown = []string{"Authorization", "Proxy-Authorization", "Cookie", "X-Api-Key", "Dd-Api-Key", "Dd-Application-Key", "Fastly-Key"}
 
 // secretHeaders are the headers whose values are secrets: the well-known ones,
 // and those that the settings read from files.
