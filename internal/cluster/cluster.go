@@ -152,3 +152,20 @@ func HTTPClient(config *rest.Config) (*http.Client, error) {
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return h, nil
 }
+
+// Named resolves the source that a switch's or tool's key `source` names.
+func Named(in kind.SpecInput, source string) (Access, error) {
+	if in.Source == nil {
+		return Access{}, errors.New("source: no sources are configured")
+	}
+	name, settings, ok := in.Source(source)
+	s, isCluster := settings.(*Settings)
+	if !ok || name != Kind || !isCluster {
+		return Access{}, fmt.Errorf("source must name a source of kind kubernetes, got %q", source)
+	}
+	access, err := s.Resolve(in.ConfigDir)
+	if err != nil {
+		return Access{}, fmt.Errorf("source %q: %w", source, err)
+	}
+	return access, nil
+}
