@@ -51,20 +51,38 @@ func (c Call) Explain(ctx context.Context, err error) error {
 	case c.Write && code == http.StatusConflict && s.Reason == metav1.StatusReasonConflict:
 		return ErrConflict
 	case code == http.StatusForbidden:
-		return &signalbox.Failure{Reason: c.Grant, Err: errors.New(text)}
+		return &signalbox.Failure{Reason: c.Grant, Err: &answer{code, text}}
 	case code == http.StatusUnauthorized:
 		return Refused("%s: the credentials of the kubeconfig or service account are not accepted", text)
 	case code == http.StatusNotFound:
-		return Refused("%s: %s", text, c.Missing)
+		return &signalbox.Failure{Reason: c.Missing, Err: &answer{code, text}}
 	}
 	var after time.Duration
 	if s.Details != nil {
 		after = time.Duration(s.Details.RetryAfterSeconds) * time.Second
 	}
 	if Definite(code) && (c.Write || code != http.StatusTooManyRequests) {
-		return &signalbox.Failure{Reason: "the target refused", Err: Later(after, errors.New(text))}
+		return &signalbox.Failure{Reason: "the target refused", Err: Later(after, &answer{code, text})}
 	}
-	return Later(after, errors.New(text))
+	return Later(after, &answer{code, text})
+}
+
+// answer is an error that the API server answered with.
+type answer struct {
+	code int
+	text string
+}
+
+func (a *answer) Error() string { return a.text }
+
+// Code is the HTTP status that an API server answered with, if err came of one;
+// 0: it did not, or it was a conflict.
+func Code(err error) int {
+	var a *answer
+	if errors.As(err, &a) {
+		return a.code
+	}
+	return 0
 }
 
 // spoken reports whether a Status is the API server's own, rather than made by

@@ -1,0 +1,195 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/reach"
+)
+
+// eviction asks the API server to end one pod.
+type eviction struct {
+	now  func() time.Time
+	spec spec
+	api  *reach.Objects
+}
+
+// evictLatency is the longest that an eviction that was sent may take until the
+// pod shows it.
+const evictLatency = 30 * time.Second
+
+func (e *eviction) resource(plural string) reach.Resource {
+	return reach.Resource{Version: "v1", Plural: plural, Namespace: e.spec.Namespace}
+}
+
+func (e *eviction) place(name string) place {
+	return place{api: e.api, kind: "pod", name: name, resource: e.resource("pods")}
+}
+
+// found is the pod as a Forecast tells it.
+func found(p *corev1.Pod) string { return fmt.Sprintf("pod %s with uid %s", p.Name, p.UID) }
+
+func (e *eviction) pod(ctx context.Context, s signalbox.Step) (*corev1.Pod, place, error) {
+	name, err := chosen(*e.spec.Evict, s, "pod")
+	if err != nil {
+		return nil, place{}, reach.Refused("tool %q: %v", s.Name, err)
+	}
+	p := e.place(name)
+	var pod corev1.Pod
+	if err := e.api.Get(ctx, p.resource, name, p.call("get"), &pod); err != nil {
+		return nil, p, err
+	}
+	return &pod, p, nil
+}
+
+func (e *eviction) preview(ctx context.Context, s signalbox.Step) (signalbox.Forecast, error) {
+	f := signalbox.Forecast{
+		At: e.now(), Class: signalbox.ClassC, Latency: signalbox.Duration(evictLatency),
+		Takes: signalbox.Duration(e.spec.Timeout.Std() + time.Minute),
+		// Two pods of one selector are not evicted at once.
+		Targets: []signalbox.Target{signalbox.Target(fmt.Sprintf("pods %s %s", e.spec.Namespace, e.spec.Evict.Selector))},
+	}
+	pod, p, err := e.pod(ctx, s)
+	if err == nil {
+		f.Targets = append(f.Targets, p.target())
+		f.Found, f.Version, f.Reach = found(pod), pod.ResourceVersion, fmt.Sprintf("the pod %s in namespace %s, which its controller replaces", p.name, e.spec.Namespace)
+		f.Refused, err = e.obstacle(ctx, p, pod)
+	}
+	var failure *signalbox.Failure
+	if errors.As(err, &failure) {
+		f.Refused = failure.Error()
+		return f, nil
+	}
+	if err != nil {
+		return signalbox.Forecast{}, fmt.Errorf("tool %q: %w", s.Name, err)
+	}
+	return f, nil
+}
+
+// obstacle says why a pod must not be evicted.
+func (e *eviction) obstacle(ctx context.Context, p place, pod *corev1.Pod) (string, error) {
+	if why := e.unfit(pod); why != "" {
+		return why, nil
+	}
+	if !e.api.May(ctx, "create", p.resource, p.name, "eviction") {
+		return p.grant("create", p.resource, "eviction"), nil
+	}
+	return e.budget(ctx, p, pod)
+}
+
+func (e *eviction) unfit(pod *corev1.Pod) string {
+	switch {
+	case !e.spec.Evict.matches(pod.Labels):
+		return fmt.Sprintf("pod %s is not one of those that may be evicted: the selector is %s", pod.Name, e.spec.Evict.Selector)
+	case metav1.GetControllerOf(pod) == nil:
+		return fmt.Sprintf("pod %s has no controller that would replace it", pod.Name)
+	case pod.DeletionTimestamp != nil:
+		return fmt.Sprintf("pod %s is ending already", pod.Name)
+	}
+	return ""
+}
+
+// budget says which PodDisruptionBudget allows nothing now. The API server is
+// the judge; this only tells before.
+func (e *eviction) budget(ctx context.Context, p place, pod *corev1.Pod) (string, error) {
+	where := reach.Resource{Group: "policy", Version: "v1", Plural: "poddisruptionbudgets", Namespace: e.spec.Namespace}
+	var list policyv1.PodDisruptionBudgetList
+	call := reach.Call{Target: string(p.target()), Verb: "list " + where.Plural, Grant: p.grant("list", where, ""), Missing: "budgets can't be listed"}
+	if err := e.api.List(ctx, where, "", call, &list); err != nil {
+		return refusal(err)
+	}
+	for i := range list.Items {
+		b := &list.Items[i]
+		s, err := metav1.LabelSelectorAsSelector(b.Spec.Selector)
+		if err == nil && s.Matches(labels.Set(pod.Labels)) && b.Status.ObservedGeneration >= b.Generation && b.Status.DisruptionsAllowed == 0 && pod.Status.Phase == corev1.PodRunning {
+			return fmt.Sprintf("not now: PodDisruptionBudget %s allows no disruption (%d of %d healthy)", b.Name, b.Status.CurrentHealthy, b.Status.DesiredHealthy), nil
+		}
+	}
+	return "", nil
+}
+
+// refusal tells a definite answer from one that says nothing.
+func refusal(err error) (string, error) {
+	var failure *signalbox.Failure
+	if errors.As(err, &failure) {
+		return failure.Error(), nil
+	}
+	return "", err
+}
+
+func (e *eviction) start(ctx context.Context, a signalbox.Action) (signalbox.Receipt, error) {
+	pod, p, err := e.pod(ctx, a.Step)
+	switch {
+	case err != nil:
+		return signalbox.Receipt{}, reach.Unsent(err)
+	case found(pod) != a.Forecast.Found:
+		return signalbox.Receipt{}, reach.Refused("tool %q: another pod has the name since the preview: it was %s, now it is %s", a.Step.Name, a.Forecast.Found, found(pod))
+	}
+	if why := e.unfit(pod); why != "" {
+		return signalbox.Receipt{}, reach.Refused("tool %q: %s", a.Step.Name, why)
+	}
+	uid := pod.UID
+	body := policyv1.Eviction{
+		TypeMeta:      metav1.TypeMeta{APIVersion: "policy/v1", Kind: "Eviction"},
+		ObjectMeta:    metav1.ObjectMeta{Name: pod.Name, Namespace: pod.Namespace},
+		DeleteOptions: &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}},
+	}
+	call := p.call("evict")
+	call.Grant = p.grant("create", p.resource, "eviction")
+	err = e.api.Create(ctx, p.resource, pod.Name, "eviction", body, call, a.Gate, nil)
+	if err != nil {
+		return signalbox.Receipt{}, notNow(a, err)
+	}
+	return signalbox.Receipt{At: e.now(), Version: pod.ResourceVersion, Detail: fmt.Sprintf("%s: evicted", p.target())}, nil
+}
+
+// notNow says what a refused eviction means: that a budget forbids it now, or
+// that the pod is another.
+func notNow(a signalbox.Action, err error) error {
+	switch {
+	case errors.Is(err, reach.ErrConflict):
+		return reach.Refused("tool %q: the pod is another, or a budget is being counted", a.Step.Name)
+	case reach.Code(err) == http.StatusTooManyRequests:
+		return &signalbox.Failure{Reason: "not now: a PodDisruptionBudget allows no disruption", Err: err}
+	}
+	return err
+}
+
+// probe reads whether the pod with the uid that was found is there.
+func (e *eviction) probe(ctx context.Context, a signalbox.Action) (signalbox.Progress, error) {
+	pod, p, err := e.pod(ctx, a.Step)
+	gone := func(detail string) (signalbox.Progress, error) {
+		return signalbox.Progress{Phase: signalbox.Succeeded, Receipt: signalbox.Receipt{At: e.now(), Detail: fmt.Sprintf("%s: %s", p.target(), detail)}}, nil
+	}
+	switch {
+	case reach.Code(err) == http.StatusNotFound:
+		return gone("it is gone")
+	case err != nil:
+		return signalbox.Progress{}, err
+	case found(pod) != a.Forecast.Found:
+		return gone("it is gone, and another has its name")
+	case pod.DeletionTimestamp != nil && e.now().After(a.ClaimedAt.Add(e.spec.Timeout.Std())):
+		return signalbox.Progress{Phase: signalbox.Fell, Reason: fmt.Sprintf("%s: it was evicted, and has not ended after %s", p.target(), e.spec.Timeout)}, nil
+	case pod.DeletionTimestamp != nil:
+		return signalbox.Progress{Phase: signalbox.Running, Reason: "the pod is ending"}, nil
+	case e.now().Before(a.ClaimedAt.Add(evictLatency + sendBound)):
+		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: "the pod runs; an eviction may be under way"}, nil
+	}
+	return signalbox.Progress{Phase: signalbox.NotStarted, Reason: "the pod runs, longer after the last moment of sending than an eviction takes"}, nil
+}
+
+// sendBound is the longest after its claim that a Start is believed to send.
+const sendBound = time.Minute
+
+func (e *eviction) seal(context.Context, signalbox.Action, signalbox.Token) error {
+	return errors.New("can't be sealed: an eviction has no place for a fence (class C)")
+}

@@ -1,0 +1,150 @@
+package rollout
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strconv"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/signalbox/signalbox/internal/reach"
+)
+
+// revision is a pod template that a workload had.
+type revision struct {
+	number   int64
+	template template
+}
+
+// kept is a ReplicaSet or ControllerRevision, in which a workload's controller
+// keeps a revision.
+type kept struct {
+	metav1.ObjectMeta `json:"metadata"`
+
+	Spec struct {
+		Template template `json:"template"`
+	} `json:"spec"`
+	Revision int64 `json:"revision"`
+	Data     struct {
+		Spec struct {
+			Template template `json:"template"`
+		} `json:"spec"`
+	} `json:"data"`
+}
+
+// hashLabels are what controllers add to the template that they keep.
+var hashLabels = []string{"pod-template-hash", "rollouts-pod-template-hash", "controller-revision-hash", "pod-template-generation"}
+
+// previous is the revision that the move goes back to.
+func (m *moving) previous(ctx context.Context, o *object) (*revision, error) {
+	if o.Status.ObservedGeneration < generation(o.Generation) {
+		return nil, reach.Refused("its controller has not seen its present template yet")
+	}
+	all, err := m.history(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	present := same(o.Spec.Template)
+	var best *revision
+	for i := range all {
+		r := &all[i]
+		switch {
+		case m.spec.Workload.Revision != 0 && r.number != m.spec.Workload.Revision:
+		case same(r.template) == present:
+			if m.spec.Workload.Revision != 0 {
+				return nil, reach.Refused("revision %d is what runs: there is nothing to take back", r.number)
+			}
+		case best == nil || r.number > best.number:
+			best = r
+		}
+	}
+	if best == nil && m.spec.Workload.Revision != 0 {
+		return nil, reach.Refused("revision %d is not kept (revisionHistoryLimit)", m.spec.Workload.Revision)
+	}
+	if best == nil {
+		return nil, reach.Refused("no earlier revision whose pods differ from the present ones is kept (revisionHistoryLimit)")
+	}
+	return best, nil
+}
+
+// history lists the revisions that are kept of a workload.
+func (m *moving) history(ctx context.Context, o *object) ([]revision, error) {
+	where := reach.Resource{Group: "apps", Version: "v1", Plural: "controllerrevisions", Namespace: m.resource.Namespace}
+	annotation := ""
+	switch m.kind {
+	case kindDeployment:
+		where.Plural, annotation = "replicasets", "deployment.kubernetes.io/revision"
+	case kindArgo:
+		where.Plural, annotation = "replicasets", "rollout.argoproj.io/revision"
+	}
+	selector, err := metav1.LabelSelectorAsSelector(o.Spec.Selector)
+	if err != nil || selector.Empty() {
+		return nil, reach.Refused("its selector can't be read")
+	}
+	var list struct{ Items []kept }
+	call := reach.Call{Target: string(m.target()), Verb: "list " + where.Plural, Grant: m.grant("list", where, ""), Missing: "its revisions can't be listed"}
+	if err := m.api.List(ctx, where, selector.String(), call, &list); err != nil {
+		return nil, err
+	}
+	var all []revision
+	for i := range list.Items {
+		k := &list.Items[i]
+		if c := metav1.GetControllerOf(&k.ObjectMeta); c == nil || c.UID != o.UID {
+			continue
+		}
+		r := revision{k.Revision, k.Data.Spec.Template}
+		if annotation != "" {
+			n, err := strconv.ParseInt(k.Annotations[annotation], 10, 64)
+			if err != nil {
+				continue // not numbered by the controller yet
+			}
+			r = revision{n, k.Spec.Template}
+		}
+		if r.template != nil {
+			r.template = bare(r.template)
+			all = append(all, r)
+		}
+	}
+	return all, nil
+}
+
+// bare is a template without what its controller added.
+func bare(t template) template {
+	t = t.clone()
+	delete(t, "$patch")
+	meta := t.meta()
+	if labels, ok := meta["labels"].(map[string]any); ok {
+		labels = maps.Clone(labels)
+		for _, l := range hashLabels {
+			delete(labels, l)
+		}
+		meta["labels"] = labels
+	}
+	if meta["creationTimestamp"] == nil {
+		delete(meta, "creationTimestamp")
+	}
+	return t
+}
+
+// same identifies the pods that a template makes: two that differ only by when
+// they were restarted are the same.
+func same(t template) string {
+	t = bare(t)
+	meta := t.meta()
+	if annotations, ok := meta["annotations"].(map[string]any); ok {
+		annotations = maps.Clone(annotations)
+		delete(annotations, restartedAt)
+		delete(annotations, restartedBy)
+		delete(meta, "annotations")
+		if len(annotations) > 0 {
+			meta["annotations"] = annotations
+		}
+	}
+	b, err := json.Marshal(t)
+	if err != nil { // it came from JSON
+		return fmt.Sprint(t)
+	}
+	return string(b)
+}
