@@ -105,6 +105,9 @@ type Hand struct {
 type Spend struct {
 	Scope string      `json:"scope"`
 	Times []time.Time `json:"times"` // wall times of claims, oldest first
+	// Items are, in a scope of ids, their keys (policy.ItemKey), one for each of
+	// Times: the ledger by which none is taken twice.
+	Items []string `json:"items,omitempty"`
 }
 
 // PolicyState says since when a policy may act (only on onsets seen after it),

@@ -7,13 +7,16 @@ import (
 )
 
 // guardItems bounds a step about a list of ids: it needs at least one that no
-// earlier action of the incident had, and no more than its pace allows.
+// earlier action had, and no more than its pace allows.
 func guardItems(l *look, m *move) answer {
 	if m.step.Most == 0 {
 		return answer{effect: passes, detail: "it takes no ids"}
 	}
 	if len(m.step.Items) == 0 {
 		return answer{effect: blocks, detail: "its incident names no ids that were not taken already", lifts: "ids that its detector finds"}
+	}
+	if full := l.ledgerFull(m); full.effect != passes {
+		return full
 	}
 	pace, scope := m.step.Pace, itemScope(m.step)
 	detail := fmt.Sprintf("%d ids, at most %d at once", len(m.step.Items), m.step.Most)
@@ -51,7 +54,7 @@ const ItemsPrefix = "items/"
 func itemScope(s *signalbox.Step) string { return ItemsPrefix + s.Name }
 
 // items are the ids that a step takes next: of its incident, in their order,
-// those that no earlier action has, and at most as many as the step and its
+// those that no earlier action of any incident has, and at most as many as the step and its
 // pace allow at once.
 func (l *look) items(s *signalbox.Step) []string {
 	if s.Most == 0 {
@@ -59,7 +62,7 @@ func (l *look) items(s *signalbox.Step) []string {
 	}
 	taken := map[string]bool{}
 	for _, a := range l.actions {
-		if a.Undoes == "" && a.Stage != signalbox.Broken {
+		if mayHaveTaken(a) {
 			for _, it := range a.Step.Items {
 				taken[it] = true
 			}
@@ -69,9 +72,15 @@ func (l *look) items(s *signalbox.Step) []string {
 	if s.Pace.N > 0 {
 		most = min(most, s.Pace.N)
 	}
+	spent, _, first := l.ledger(itemScope(s))
 	var items []string
 	for _, it := range l.inc.Reading.Items {
-		if !taken[it] && len(items) < most {
+		if len(items) == most {
+			break
+		}
+		if spent[ItemKey(it)] {
+			l.at(first)
+		} else if !taken[it] {
 			items = append(items, it)
 		}
 	}

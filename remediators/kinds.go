@@ -10,12 +10,13 @@ import (
 	"github.com/signalbox/signalbox/remediators/channel"
 	"github.com/signalbox/signalbox/remediators/credentials"
 	"github.com/signalbox/signalbox/remediators/endpoint"
+	"github.com/signalbox/signalbox/remediators/job"
 	"github.com/signalbox/signalbox/remediators/page"
 	"github.com/signalbox/signalbox/remediators/pipeline"
+	"github.com/signalbox/signalbox/remediators/rollout"
 	"github.com/signalbox/signalbox/remediators/statuspage"
 	"github.com/signalbox/signalbox/remediators/terraform"
 	"github.com/signalbox/signalbox/remediators/throttle"
-	"github.com/signalbox/signalbox/remediators/rollout"
 )
 
 // Kinds returns the table.
@@ -27,25 +28,12 @@ func Kinds() []kind.Remediator {
 		channel.Kind(),     // tells an owner by Slack or mail what the pager does not take
 		credentials.Kind(), // replaces what leaked: rotate, see the consumers on the new one, revoke
 		endpoint.Kind(),    // flips a switch among listed positions
+		job.Kind(),         // runs a Job of Kubernetes
 		page.Kind(),        // reaches an owner through PagerDuty
 		pipeline.Kind(),    // runs, follows and cancels workflows of GitHub Actions
+		rollout.Kind(),     // works on workloads, pods and nodes of Kubernetes
 		statuspage.Kind(),  // tells the public on a Statuspage, and resolves it in place
 		terraform.Kind(),   // flips a variable of a workspace of HCP Terraform
 		throttle.Kind(),    // lowers a limit, and lifts it again in steps
-		announce.Kind(),   // tells a channel of Slack, in a thread an incident
-		argocd.Kind(),     // syncs, rolls back and stops Applications of Argo CD
-		channel.Kind(),    // tells an owner by Slack or mail what the pager does not take
-		endpoint.Kind(),   // flips a switch among listed positions
-		page.Kind(),       // reaches an owner through PagerDuty
-		pipeline.Kind(),   // runs, follows and cancels workflows of GitHub Actions
-		statuspage.Kind(), // tells the public on a Statuspage, and resolves it in place
-		throttle.Kind(),   // lowers a limit, and lifts it again in steps
-		argocd.Kind(),   // syncs, rolls back and stops Applications of Argo CD
-		channel.Kind(),  // tells an owner by Slack or mail what the pager does not take
-		endpoint.Kind(), // flips a switch among listed positions
-		page.Kind(),     // reaches an owner through PagerDuty
-		pipeline.Kind(), // runs, follows and cancels workflows of GitHub Actions
-		throttle.Kind(), // lowers a limit, and lifts it again in steps
-		rollout.Kind(),  // works on workloads, pods and nodes of Kubernetes
 	}
 }

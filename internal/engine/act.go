@@ -159,11 +159,7 @@ func (l *loop) claim(d *signalbox.Decision, now time.Time) (*signalbox.Action, b
 	}
 	if a.Undoes == "" {
 		for _, scope := range a.Spends {
-			times := l.spent(scope)
-			for range counts(a, scope) {
-				times = spend(times, now)
-			}
-			w.put(journal.PutSpend(&signalbox.Spend{Scope: scope, Times: times}))
+			w.put(journal.PutSpend(l.spending(a, scope, now)))
 		}
 	}
 	w.require(l.state, storeKeys(d.Reads)...)
@@ -223,13 +219,13 @@ func spend(times []time.Time, now time.Time) []time.Time {
 	return append(kept, now)
 }
 
-// counts is how often an action counts in a scope: once, and once an id in that
-// of its ids.
-func counts(a *signalbox.Action, scope string) int {
+// spending is a scope with what an action spends of it: once, and of its ids
+// each.
+func (l *loop) spending(a *signalbox.Action, scope string, now time.Time) *signalbox.Spend {
 	if strings.HasPrefix(scope, policy.ItemsPrefix) {
-		return len(a.Step.Items)
+		return policy.SpendItems(l.state.Budgets[scope], scope, a.Step.Items, now)
 	}
-	return 1
+	return &signalbox.Spend{Scope: scope, Times: spend(l.spent(scope), now)}
 }
 
 // refund takes back what an action spent that surely had no effect.

@@ -7,6 +7,7 @@ import (
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/journal"
+	"github.com/signalbox/signalbox/policy"
 )
 
 // follow drives an action whose end is not known: work that goes on, or a
@@ -246,11 +247,12 @@ func (l *loop) giveBack(w *write, a *signalbox.Action) {
 		return
 	}
 	for _, scope := range a.Spends {
-		times := l.spent(scope)
-		for range counts(a, scope) {
-			times = refund(times, a.ClaimedAt)
+		switch {
+		case !strings.HasPrefix(scope, policy.ItemsPrefix):
+			w.put(journal.PutSpend(&signalbox.Spend{Scope: scope, Times: refund(l.spent(scope), a.ClaimedAt)}))
+		case a.Receipt.At.IsZero(): // what had begun may have done some of its ids
+			w.put(journal.PutSpend(policy.RefundItems(l.state.Budgets[scope], scope, a.Step.Items, a.ClaimedAt)))
 		}
-		w.put(journal.PutSpend(&signalbox.Spend{Scope: scope, Times: times}))
 	}
 }
 

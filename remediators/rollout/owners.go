@@ -14,14 +14,21 @@ import (
 
 // managers are the field managers of GitOps controllers, by what they begin with.
 var managers = []struct{ prefix, name string }{
-	{"argocd", "Argo CD"}, {"kustomize-controller", "Flux"}, {"helm-controller", "Flux"}, {"flux", "Flux"}, {"helm", "Helm"},
+	{"argocd", "Argo CD"},
+	{"kustomize-controller", "Flux"},
+	{"helm-controller", "Flux"},
+	{"flux", "Flux"},
+	{"helm", "Helm"},
 }
 
 // tracks are the labels and annotations by which they know what is theirs.
 var tracks = []struct{ key, value, name string }{
-	{"argocd.argoproj.io/tracking-id", "", "Argo CD"}, {"argocd.argoproj.io/instance", "", "Argo CD"},
-	{"kustomize.toolkit.fluxcd.io/name", "", "Flux"}, {"helm.toolkit.fluxcd.io/name", "", "Flux"},
-	{"meta.helm.sh/release-name", "", "Helm"}, {"app.kubernetes.io/managed-by", "Helm", "Helm"},
+	{"argocd.argoproj.io/tracking-id", "", "Argo CD"},
+	{"argocd.argoproj.io/instance", "", "Argo CD"},
+	{"kustomize.toolkit.fluxcd.io/name", "", "Flux"},
+	{"helm.toolkit.fluxcd.io/name", "", "Flux"},
+	{"meta.helm.sh/release-name", "", "Helm"},
+	{"app.kubernetes.io/managed-by", "Helm", "Helm"},
 }
 
 // lastApplied is what a client-side apply, Argo CD's default, put last.
@@ -46,7 +53,7 @@ func (m *moving) gitops(o *object) string {
 // fieldOwner is the GitOps controller that managedFields names for an aspect.
 func (o *object) fieldOwner(aspect string) string {
 	for _, f := range o.ManagedFields {
-		if f.FieldsV1 == nil || f.Subresource != "" || !owns(f.FieldsV1.Raw, aspect) {
+		if f.FieldsV1 == nil || f.Subresource != "" || !owns(f.FieldsV1.GetRawBytes(), aspect) {
 			continue
 		}
 		for _, m := range managers {
