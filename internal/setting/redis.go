@@ -16,7 +16,6 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	signalbox "github.com/signalbox/signalbox"
-	fences "github.com/signalbox/signalbox/internal/fence"
 	"github.com/signalbox/signalbox/internal/reach"
 )
 
@@ -138,7 +137,7 @@ func (r *redisSetting) look(ctx context.Context, c redis.Cmdable) (state, error)
 	sum := sha256.Sum256([]byte(strconv.Itoa(len(value)) + ":" + value + encoded))
 	st := state{value: value, version: hex.EncodeToString(sum[:8]), class: signalbox.ClassA}
 	if encoded != "" {
-		f, err := fences.Parse([]byte(encoded))
+		f, err := parseFence([]byte(encoded))
 		if err != nil {
 			st.blocked = fmt.Sprintf("%s: key %s %v; to hand it back: %s", r.target(), r.fenceKey(), err, r.handBack())
 		}
@@ -150,7 +149,7 @@ func (r *redisSetting) look(ctx context.Context, c redis.Cmdable) (state, error)
 func (r *redisSetting) write(ctx context.Context, s state, ch change, gate func() error) (string, error) {
 	client := redis.NewClient(r.options)
 	defer func() { _ = client.Close() }()
-	encoded, err := ch.fence.Encode()
+	encoded, err := ch.fence.encode()
 	if err != nil {
 		return "", &signalbox.Failure{Reason: "the fence can't be written", Err: err}
 	}

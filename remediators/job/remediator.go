@@ -138,8 +138,11 @@ func (r *remediator) Start(ctx context.Context, a signalbox.Action) (signalbox.R
 		return signalbox.Receipt{}, err
 	}
 	j, err := w.job(ctx, a.ID)
-	if err != nil || j != nil {
-		return r.receipt(w, j, a), reach.Unsent(orForeign(err, j, a))
+	if err != nil {
+		return signalbox.Receipt{}, w.undecided(a, reach.Unsent(err))
+	}
+	if j != nil {
+		return r.receipt(w, j, a), orForeign(j, a)
 	}
 	if r.now().After(a.ClaimedAt.Add(w.TTL.Std())) {
 		return signalbox.Receipt{}, fmt.Errorf("tool %q: its Job may have run and been cleaned up since %s: none is created", a.Step.Name, a.ClaimedAt.UTC().Format(time.TimeOnly))
@@ -181,7 +184,7 @@ func (r *remediator) create(ctx context.Context, w *work, a signalbox.Action) (s
 		if lookErr != nil || there == nil {
 			return signalbox.Receipt{}, fmt.Errorf("tool %q: its Job is said to be there, and can't be read: %w", a.Step.Name, errors.Join(err, lookErr))
 		}
-		return r.receipt(w, there, a), orForeign(nil, there, a)
+		return r.receipt(w, there, a), orForeign(there, a)
 	}
 	if err != nil {
 		return signalbox.Receipt{}, w.undecided(a, err)
@@ -204,17 +207,14 @@ func (w *work) job(ctx context.Context, id signalbox.ActionID) (*batchv1.Job, er
 }
 
 // orForeign refuses a Job of the name that is not the action's.
-func orForeign(err error, j *batchv1.Job, a signalbox.Action) error {
-	if err != nil || j == nil || j.Annotations[actionAnnotation] == string(a.ID) {
-		return err
+func orForeign(j *batchv1.Job, a signalbox.Action) error {
+	if j.Annotations[actionAnnotation] == string(a.ID) {
+		return nil
 	}
 	return reach.Refused("tool %q: Job %s is there, and not of this action: delete it", a.Step.Name, j.Name)
 }
 
 func (r *remediator) receipt(w *work, j *batchv1.Job, a signalbox.Action) signalbox.Receipt {
-	if j == nil {
-		return signalbox.Receipt{}
-	}
 	detail := fmt.Sprintf("Job %s/%s", w.Namespace, j.Name)
 	if n := len(a.Step.Items); n > 0 {
 		detail += fmt.Sprintf(" with %d ids", n)
@@ -239,7 +239,7 @@ func (r *remediator) Probe(ctx context.Context, a signalbox.Action) (signalbox.P
 	case j == nil:
 		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: fmt.Sprintf("there is no Job %s: it was not created yet, or somebody deleted it", nameOf(a.ID))}, nil
 	}
-	if err := orForeign(nil, j, a); err != nil {
+	if err := orForeign(j, a); err != nil {
 		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: err.Error()}, nil
 	}
 	for _, c := range j.Status.Conditions {
