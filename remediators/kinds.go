@@ -39,17 +39,11 @@ func Kinds() []kind.Remediator {
 		argocd.Kind(),     // syncs, rolls back and stops Applications of Argo CD
 		channel.Kind(),    // tells an owner by Slack or mail what the pager does not take
 		endpoint.Kind(),   // flips a switch among listed positions
-		page.Kind(),       // reaches an owner through PagerDuty
-		pipeline.Kind(),   // runs, follows and cancels workflows of GitHub Actions
-		statuspage.Kind(), // tells the public on a Statuspage, and resolves it in place
-		throttle.Kind(),   // lowers a limit, and lifts it again in steps
-		argocd.Kind(),     // syncs, rolls back and stops Applications of Argo CD
-		channel.Kind(),    // tells an owner by Slack or mail what the pager does not take
-		endpoint.Kind(),   // flips a switch among listed positions
 		job.Kind(),        // runs a Job of Kubernetes
 		page.Kind(),       // reaches an owner through PagerDuty
 		pipeline.Kind(),   // runs, follows and cancels workflows of GitHub Actions
-		throttle.Kind(),   // lowers a limit, and lifts it again in steps
 		rollout.Kind(),    // works on workloads, pods and nodes of Kubernetes
+		statuspage.Kind(), // tells the public on a Statuspage, and resolves it in place
+		throttle.Kind(),   // lowers a limit, and lifts it again in steps
 	}
 }
