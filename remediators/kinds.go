@@ -35,15 +35,5 @@ func Kinds() []kind.Remediator {
 		statuspage.Kind(),  // tells the public on a Statuspage, and resolves it in place
 		terraform.Kind(),   // flips a variable of a workspace of HCP Terraform
 		throttle.Kind(),    // lowers a limit, and lifts it again in steps
-		announce.Kind(),   // tells a channel of Slack, in a thread an incident
-		argocd.Kind(),     // syncs, rolls back and stops Applications of Argo CD
-		channel.Kind(),    // tells an owner by Slack or mail what the pager does not take
-		endpoint.Kind(),   // flips a switch among listed positions
-		job.Kind(),        // runs a Job of Kubernetes
-		page.Kind(),       // reaches an owner through PagerDuty
-		pipeline.Kind(),   // runs, follows and cancels workflows of GitHub Actions
-		rollout.Kind(),    // works on workloads, pods and nodes of Kubernetes
-		statuspage.Kind(), // tells the public on a Statuspage, and resolves it in place
-		throttle.Kind(),   // lowers a limit, and lifts it again in steps
 	}
 }
