@@ -21,6 +21,10 @@ const (
 	highestPort = 32767 // Linux gives 32768 and above, by default
 )
 
+// FreePort returns a port for a server of the test's own that is stopped and
+// started again: see freePort.
+func FreePort(t testing.TB) int { t.Helper(); return freePort(t) }
+
 // freePort returns a port of loopback that nobody listens on, and that no other
 // test gets before this one has ended. A server that finds it taken all the
 // same is started again on another.

@@ -20,6 +20,8 @@ type PostgresServer struct {
 	how how
 	bin string // folder of its programs
 	dir string // of all its servers; of the account that runs it
+
+	standbys int // that were made of it
 }
 
 // Postgres starts a primary.
@@ -43,7 +45,8 @@ func Postgres(t testing.TB) *PostgresServer {
 func (p *PostgresServer) Standby() *PostgresServer {
 	p.t.Helper()
 	s := &PostgresServer{t: p.t, dir: p.dir, bin: p.bin, how: p.how}
-	data := filepath.Join(p.dir, "standby")
+	p.standbys++
+	data := filepath.Join(p.dir, fmt.Sprintf("standby-%d", p.standbys))
 	s.must(filepath.Join(p.bin, "pg_basebackup"), "--pgdata="+data, "--dbname="+p.DSN(), "--write-recovery-conf", "--checkpoint=fast", "--no-sync")
 	s.serve(data)
 	return s
