@@ -6,6 +6,7 @@
 //	remediator     remediator.go the protocol, once for all
 //	token          token.go      a service account's token Secret: made anew, deleted
 //	sealed         sealed.go, manifest.go  a SealedSecret: applied from a file
+//	awsKey         aws.go        an access key of IAM: deactivated, then deleted
 //	consumers      consumers.go  who is still on the old one
 //	api            api.go        the requests to the API server
 //

@@ -13,6 +13,7 @@ const (
 	moveRotated = "rotated" // the new credential is made
 	moveSeen    = "seen"    // nothing is written: its consumers are on the new one
 	moveRevoked = "revoked" // the old one is taken away
+	moveDeleted = "deleted" // what was revoked is removed
 )
 
 // Kind is this package's line in the table of remediators.
@@ -26,6 +27,7 @@ func Kind() kind.Remediator {
 		Tools: map[string]kind.Tool{
 			"kubernetes_token": {Settings: func() kind.Settings { return newToken() }, Moves: moves(moveRotated, moveRevoked)},
 			"sealed_secret":    {Settings: func() kind.Settings { return newSealed() }, Moves: moves(moveRotated, moveSeen)},
+			"aws_access_key":   {Settings: func() kind.Settings { return newAccessKey() }, Moves: moves(moveRevoked, moveDeleted)},
 		},
 		Spec: resolve,
 		Open: open,

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
@@ -47,35 +48,43 @@ type credential interface {
 }
 
 // open resolves a step.
-func (r *remediator) open(s signalbox.Step) (credential, error) {
+func (r *remediator) open(ctx context.Context, s signalbox.Step) (credential, error) {
 	sp, err := parseSpec(s.Spec)
 	if err != nil {
 		return nil, reach.Refused("tool %q: %v", s.Name, err)
 	}
-	k, err := r.clients.Cluster(cluster.Access{Kubeconfig: sp.Kubeconfig, InCluster: sp.InCluster})
+	c, err := r.dial(ctx, sp)
 	if err != nil {
 		return nil, reach.Refused("tool %q: %v", s.Name, err)
+	}
+	if !slices.Contains(c.moves(), s.To) {
+		return nil, reach.Refused("tool %q: %q is not one of %v", s.Name, s.To, c.moves())
+	}
+	return c, nil
+}
+
+func (r *remediator) dial(ctx context.Context, sp spec) (credential, error) {
+	if sp.AWS != nil {
+		return newAWS(ctx, *sp.AWS, r.now)
+	}
+	k, err := r.clients.Cluster(cluster.Access{Kubeconfig: sp.Kubeconfig, InCluster: sp.InCluster})
+	if err != nil {
+		return nil, err
 	}
 	a, err := newAPI(k, sp.Namespace)
 	if err != nil {
-		return nil, reach.Refused("tool %q: %v", s.Name, err)
+		return nil, err
 	}
-	var c credential = &token{api: a, spec: sp, now: r.now}
 	if sp.Sealed != nil {
-		c = &sealed{api: a, spec: sp, now: r.now}
+		return &sealed{api: a, spec: sp, now: r.now}, nil
 	}
-	for _, m := range c.moves() {
-		if m == s.To {
-			return c, nil
-		}
-	}
-	return nil, reach.Refused("tool %q: %q is not one of %v", s.Name, s.To, c.moves())
+	return &token{api: a, spec: sp, now: r.now}, nil
 }
 
 // Preview reads what the move depends on. What the API server answers for sure
 // is Refused; when it can't be seen, that is an error.
 func (r *remediator) Preview(ctx context.Context, s signalbox.Step) (signalbox.Forecast, error) {
-	c, err := r.open(s)
+	c, err := r.open(ctx, s)
 	if err != nil {
 		return signalbox.Forecast{}, err
 	}
@@ -113,7 +122,7 @@ func (r *remediator) Start(ctx context.Context, a signalbox.Action) (signalbox.R
 }
 
 func (r *remediator) start(ctx context.Context, a signalbox.Action) (signalbox.Receipt, error) {
-	c, err := r.open(a.Step)
+	c, err := r.open(ctx, a.Step)
 	if err != nil {
 		return signalbox.Receipt{}, err
 	}
@@ -142,7 +151,7 @@ func (r *remediator) start(ctx context.Context, a signalbox.Action) (signalbox.R
 
 // Probe reads what became of an action.
 func (r *remediator) Probe(ctx context.Context, a signalbox.Action) (signalbox.Progress, error) {
-	c, err := r.open(a.Step)
+	c, err := r.open(ctx, a.Step)
 	if err != nil {
 		return signalbox.Progress{}, err
 	}
@@ -160,7 +169,7 @@ func (r *remediator) Probe(ctx context.Context, a signalbox.Action) (signalbox.P
 // Seal puts token t on a SealedSecret, so that a write of a that is still under
 // way is refused. Other credentials are not of class A.
 func (r *remediator) Seal(ctx context.Context, a signalbox.Action, t signalbox.Token) error {
-	c, err := r.open(a.Step)
+	c, err := r.open(ctx, a.Step)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,8 @@ package credentials
 
 import (
 	"fmt"
+	"net/url"
+	"regexp"
 	"slices"
 	"time"
 
@@ -20,7 +22,7 @@ const (
 // mostConsumers bounds what one look reads.
 const mostConsumers = 20
 
-// Place is what both kinds of tool have.
+// Place is what the tools in a cluster have.
 type Place struct {
 	// Source is the name of the source of kind kubernetes: the cluster.
 	Source string `yaml:"source" json:"source" jsonschema:"required,minLength=1"`
@@ -51,6 +53,67 @@ type Sealed struct {
 	Name string `yaml:"name" json:"name" jsonschema:"required,maxLength=253"`
 	// File is the manifest of the new SealedSecret, read when the step is taken; a relative path begins at the configuration's folder.
 	File string `yaml:"file" json:"file" jsonschema:"required,minLength=1"`
+}
+
+// AccessKey is a tool: an access key of an IAM user of AWS.
+type AccessKey struct {
+	// User is the name of the IAM user.
+	User string `yaml:"user" json:"user" jsonschema:"required,minLength=1,maxLength=64"`
+	// Leaked is the id of the access key that leaked (AKIA…), which is no secret.
+	Leaked string `yaml:"leaked" json:"leaked" jsonschema:"required,minLength=16,maxLength=128"`
+	// Region is the region whose endpoint is asked; IAM is global.
+	Region string `yaml:"region" json:"region" jsonschema:"default=us-east-1"`
+	// Endpoint is another address of the IAM API.
+	Endpoint string `yaml:"endpoint" json:"endpoint,omitempty"`
+	// CredentialsFile is a credentials file in AWS' form; absent: the SDK's own chain, with web identity and the instance's role.
+	CredentialsFile string `yaml:"credentials_file" json:"credentials_file,omitempty"`
+	// Profile is the profile in that file.
+	Profile string `yaml:"profile" json:"profile" jsonschema:"default=default"`
+	// UnusedFor is how long the key must not have been used before it is taken away.
+	UnusedFor kind.Duration `yaml:"unused_for" json:"unused_for" jsonschema:"default=1h"`
+}
+
+// The default of unused_for and its bounds: IAM tells of a use some minutes
+// late.
+const (
+	defaultUnused = time.Hour
+	leastUnused   = 15 * time.Minute
+	mostUnused    = 30 * 24 * time.Hour
+)
+
+func newAccessKey() *AccessKey {
+	return &AccessKey{Region: "us-east-1", Profile: "default", UnusedFor: kind.Duration(defaultUnused)}
+}
+
+var (
+	userName = regexp.MustCompile(`^[\w+=,.@-]{1,64}$`)
+	keyID    = regexp.MustCompile(`^[A-Z0-9]{16,128}$`)
+	region   = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
+)
+
+// Validate reports every rule that the settings break.
+func (k *AccessKey) Validate(fail kind.Fail) {
+	if !userName.MatchString(k.User) {
+		fail("user", "must be the name of an IAM user (letters, digits and +=,.@_-, at most 64)", k.User)
+	}
+	if !keyID.MatchString(k.Leaked) {
+		fail("leaked", "must be the id of an access key (16 or more upper-case letters and digits), never its secret", "what is given")
+	}
+	if !region.MatchString(k.Region) {
+		fail("region", "must be a region of AWS", k.Region)
+	}
+	if k.Endpoint != "" {
+		u, err := url.Parse(k.Endpoint)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			fail("endpoint", "must be a URL of http or https without credentials, query and fragment", "what is given")
+		}
+	}
+	if k.Profile == "" {
+		fail("profile", "must name a profile", k.Profile)
+	}
+	if d := k.UnusedFor.Std(); d < leastUnused || d > mostUnused {
+		fail("unused_for", fmt.Sprintf("must be between %s and %s", leastUnused, mostUnused), k.UnusedFor)
+	}
 }
 
 func newToken() *Token   { return &Token{Place: Place{Timeout: kind.Duration(defaultTimeout)}} }

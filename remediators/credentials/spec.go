@@ -18,11 +18,22 @@ import (
 type spec struct {
 	Kubeconfig string        `json:"kubeconfig,omitempty"` // absolute
 	InCluster  bool          `json:"in_cluster,omitempty"`
-	Namespace  string        `json:"namespace"`
-	Consumers  []string      `json:"consumers"`
-	Timeout    kind.Duration `json:"timeout"`
+	Namespace  string        `json:"namespace,omitempty"`
+	Consumers  []string      `json:"consumers,omitempty"`
+	Timeout    kind.Duration `json:"timeout,omitzero"`
 	Token      *tokenSpec    `json:"token,omitempty"`
 	Sealed     *sealedSpec   `json:"sealed,omitempty"`
+	AWS        *awsSpec      `json:"aws,omitempty"` // on its own: it needs no cluster
+}
+
+type awsSpec struct {
+	User            string        `json:"user"`
+	Leaked          string        `json:"leaked"`
+	Region          string        `json:"region"`
+	Endpoint        string        `json:"endpoint,omitempty"`
+	CredentialsFile string        `json:"credentials_file,omitempty"` // absolute
+	Profile         string        `json:"profile"`
+	UnusedFor       kind.Duration `json:"unused_for"`
 }
 
 type tokenSpec struct {
@@ -51,8 +62,16 @@ func resolve(in kind.SpecInput) (json.RawMessage, error) {
 		}
 		at = s.Place
 		sp.Sealed = &sealedSpec{Name: s.Name, File: httpclient.In(dir, s.File)}
+	case *AccessKey:
+		dir, err := filepath.Abs(in.ConfigDir)
+		if err != nil {
+			return nil, fmt.Errorf("tool %q: %s.credentials_file: %w", in.Name, in.Backend, err)
+		}
+		key := awsSpec(*s)
+		key.CredentialsFile = httpclient.In(dir, s.CredentialsFile)
+		return json.Marshal(spec{AWS: &key})
 	default:
-		return nil, fmt.Errorf("tool %q: must have the key kubernetes_token or sealed_secret, got %q", in.Name, in.Backend)
+		return nil, fmt.Errorf("tool %q: must have the key kubernetes_token, sealed_secret or aws_access_key, got %q", in.Name, in.Backend)
 	}
 	access, err := accessOf(in, at.Source)
 	if err != nil {
@@ -87,20 +106,35 @@ func parseSpec(raw json.RawMessage) (spec, error) {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return spec{}, errors.New("step's spec can't be read: more than one value")
 	}
-	if (s.Token == nil) == (s.Sealed == nil) {
-		return spec{}, errors.New("step's spec must hold either a token or a sealed secret")
+	given := 0
+	for _, has := range []bool{s.Token != nil, s.Sealed != nil, s.AWS != nil} {
+		if has {
+			given++
+		}
 	}
+	if given != 1 {
+		return spec{}, errors.New("step's spec must hold exactly one of a token, a sealed secret and an access key")
+	}
+	return s, s.check()
+}
+
+// check holds the spec against the rules of the configuration.
+func (s *spec) check() error {
 	var broken string
 	fail := func(path, rule string, value any) { broken = fmt.Sprintf("%s %s, got %v", path, rule, value) }
 	settings := kind.Settings(nil)
 	at := Place{Source: "resolved", Namespace: s.Namespace, Consumers: s.Consumers, Timeout: s.Timeout}
-	if t := s.Token; t != nil {
-		settings = &Token{Place: at, ServiceAccount: t.ServiceAccount, Name: t.Secret, Replacement: t.Replacement}
-	} else {
+	switch {
+	case s.Token != nil:
+		settings = &Token{Place: at, ServiceAccount: s.Token.ServiceAccount, Name: s.Token.Secret, Replacement: s.Token.Replacement}
+	case s.Sealed != nil:
 		settings = &Sealed{Place: at, Name: s.Sealed.Name, File: s.Sealed.File}
+	default:
+		key := AccessKey(*s.AWS)
+		settings = &key
 	}
 	if settings.Validate(fail); broken != "" {
-		return spec{}, fmt.Errorf("step's spec: %s", broken)
+		return fmt.Errorf("step's spec: %s", broken)
 	}
-	return s, nil
+	return nil
 }
