@@ -332,6 +332,9 @@ type Receipt struct {
 	At      time.Time `json:"at"`
 	Version string    `json:"version,omitempty"` // resourceVersion or ETag after the write
 	Detail  string    `json:"detail,omitempty"`  // one plain line for people
+	// Final says, in what Start returns, that the answer proves the effect, and
+	// nothing is left to follow: it is not probed.
+	Final bool `json:"-"`
 }
 
 // Phase is what a Probe knows of an action at its target.

@@ -263,6 +263,8 @@ func (l *loop) start(a *signalbox.Action) {
 		receipt, err := l.e.startOnce(ctx, set, act)
 		var p signalbox.Progress
 		switch failure := (*signalbox.Failure)(nil); {
+		case err == nil && receipt.Final:
+			p = signalbox.Progress{Phase: signalbox.Succeeded, Receipt: receipt}
 		case err == nil:
 			act.Receipt = receipt // all that a Probe can know where nothing can be read back
 			p = l.e.probe(ctx, set, act)

@@ -81,6 +81,9 @@ func (e *Engine) lookOnce(auth *authority, set *Set, a signalbox.Action, owner s
 		if err != nil {
 			return inDoubt(err)
 		}
+		if receipt.Final {
+			return signalbox.Progress{Phase: signalbox.Succeeded, Receipt: receipt}
+		}
 		a.Receipt = receipt
 	case class == signalbox.ClassA && a.Stage != signalbox.Started:
 		sealer, ok := set.Remediators[a.Step.Kind].(signalbox.Sealer)

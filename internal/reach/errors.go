@@ -57,7 +57,10 @@ func Unanswered(ctx context.Context, err error) error {
 	var network net.Error
 	var file *fs.PathError
 	var certificate *tls.CertificateVerificationError
+	var barred *Barred
 	switch {
+	case errors.As(err, &barred):
+		return barred
 	case ctx.Err() != nil:
 		return fmt.Errorf("no answer in time: %w", ctx.Err())
 	case errors.Is(err, ErrTooLong):
