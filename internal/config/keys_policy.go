@@ -73,7 +73,6 @@ type stepKeys struct {
 
 func (stepKeys) later() []string {
 	return []string{
-		"webhook",
 	}
 }
 
