@@ -37,5 +37,6 @@ func Kinds() []kind.Remediator {
 		terraform.Kind(),   // flips a variable of a workspace of HCP Terraform
 		throttle.Kind(),    // lowers a limit, and lifts it again in steps
 		webhook.Kind(), // sends one HTTP request, for what no other kind covers
+		webhook.Kind(),     // sends one HTTP request, for what no other kind covers
 	}
 }
