@@ -36,7 +36,6 @@ func Kinds() []kind.Remediator {
 		statuspage.Kind(),  // tells the public on a Statuspage, and resolves it in place
 		terraform.Kind(),   // flips a variable of a workspace of HCP Terraform
 		throttle.Kind(),    // lowers a limit, and lifts it again in steps
-		webhook.Kind(), // sends one HTTP request, for what no other kind covers
 		webhook.Kind(),     // sends one HTTP request, for what no other kind covers
 	}
 }
