@@ -72,8 +72,7 @@ type stepKeys struct {
 }
 
 func (stepKeys) later() []string {
-	return []string{
-	}
+	return nil // all words of the steps are there
 }
 
 // branchStepKeys is a step within parallel or on_failure.
