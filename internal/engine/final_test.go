@@ -9,18 +9,18 @@ import (
 	signalbox "github.com/signalbox/signalbox"
 )
 
-// mute is a target whose answer is all that is ever known of an effect.
-type mute struct{ *points }
+// answering is a target whose answer is all that is ever known of an effect.
+type answering struct{ *points }
 
 // Start implements signalbox.Remediator.
-func (m mute) Start(ctx context.Context, a signalbox.Action) (signalbox.Receipt, error) {
+func (m answering) Start(ctx context.Context, a signalbox.Action) (signalbox.Receipt, error) {
 	r, err := m.points.Start(ctx, a)
 	r.Final, r.Detail = true, "answered"
 	return r, err
 }
 
 // Probe implements signalbox.Remediator.
-func (m mute) Probe(context.Context, signalbox.Action) (signalbox.Progress, error) {
+func (m answering) Probe(context.Context, signalbox.Action) (signalbox.Progress, error) {
 	return signalbox.Progress{Phase: signalbox.InDoubt, Reason: "it can't be read back"}, nil
 }
 
@@ -39,7 +39,7 @@ func TestFinalAnswerIsNotProbed(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w, p := lab(t, c.class)
-			w.set.Remediators["endpoint"] = mute{p}
+			w.set.Remediators["endpoint"] = answering{p}
 			p.with(func() { p.deaf = c.lost })
 			w.make(readsLag, "db/eu", 5)
 			w.after(6 * time.Second)
