@@ -73,7 +73,8 @@ func TestEditor(t *testing.T) {
 	for want, fields := range map[string][]metav1.ManagedFieldsEntry{
 		"": {
 			entry(reach.FieldManager, ours, at(1)), entry("kubectl-patch", `{"f:data":{"f:OTHER":{}}}`, at(2)),
-			entry("x", `not JSON`, at(3)), {Manager: "y", Time: at(4)},
+			entry("x", `not JSON`, at(3)),
+			{Manager: "y", Time: at(4)},
 		},
 		`"kubectl-patch" at 2026-05-01 12:02:00Z`: {entry("argocd", ours, at(1)), entry("kubectl-patch", ours, at(2)), entry(reach.FieldManager, ours, at(3))},
 		`"argocd"`: {entry("argocd", ours, nil)},

@@ -42,7 +42,7 @@ func readManifest(path, namespace, name string) (*manifest, error) {
 	if err != nil {
 		return nil, reach.Refused("file can't be read: %v", err)
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	body, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
 	if err != nil {
 		return nil, reach.Refused("file can't be read: %v", err)
