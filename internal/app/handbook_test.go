@@ -33,7 +33,7 @@ func TestTheOpsHandbookIsAccepted(t *testing.T) {
 	for _, p := range cfg.Policy.Policies {
 		names = append(names, p.Name)
 	}
-	for _, want := range []string{"deploy-drift", "rollback", "migration-anomaly", "database-outage", "redis-outage", "psp-degraded"} {
+	for _, want := range []string{"deploy-drift", "rollback", "migration-anomaly", "database-outage", "redis-outage", "cdn-outage", "replay", "leak", "psp-degraded"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("no policy %s, of %q", want, names)
 		}
