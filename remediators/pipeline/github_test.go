@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,11 +28,15 @@ type stage struct {
 	*standin.Server
 
 	t   *testing.T
-	now time.Time
+	now atomic.Pointer[time.Time] // the stand-in asks for it too
 	r   signalbox.Remediator
 	url string
 	dir string
 }
+
+func (s *stage) clock() time.Time { return *s.now.Load() }
+
+func (s *stage) set(at time.Time) { s.now.Store(&at) }
 
 func contract(t *testing.T) string {
 	dir := os.Getenv("SIGNALBOX_CONTRACTS")
@@ -50,8 +55,9 @@ func ago(hours int) time.Time { return moment.Add(-time.Duration(hours) * time.H
 
 func onStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{t: t, now: moment, dir: t.TempDir()}
-	hub, err := standin.New(standin.Options{Token: token, Spec: contract(t), Reset: moment.Add(20 * time.Minute), Now: func() time.Time { return s.now }})
+	s := &stage{t: t, dir: t.TempDir()}
+	s.set(moment)
+	hub, err := standin.New(standin.Options{Token: token, Spec: contract(t), Reset: moment.Add(20 * time.Minute), Now: s.clock})
 	must(t, err)
 	s.Server = hub
 	hub.SetWorkflows(
@@ -81,7 +87,7 @@ func onStage(t *testing.T) *stage {
 	})
 	s.url = server.URL
 	must(t, os.WriteFile(filepath.Join(s.dir, "token"), []byte(token+"\n"), 0o600))
-	s.r, err = Kind().Open(kind.Env{Now: func() time.Time { return s.now }, Agent: "signalbox/test"})
+	s.r, err = Kind().Open(kind.Env{Now: s.clock, Agent: "signalbox/test"})
 	must(t, err)
 	return s
 }
@@ -126,7 +132,7 @@ func (s *stage) action(step signalbox.Step) signalbox.Action {
 	if f.Refused != "" {
 		s.t.Fatalf("refused: %s", f.Refused)
 	}
-	return signalbox.Action{ID: "inc-4-1", Step: step, Forecast: f, Stage: signalbox.Claimed, ClaimedAt: s.now, Gate: func() error { return nil }}
+	return signalbox.Action{ID: "inc-4-1", Step: step, Forecast: f, Stage: signalbox.Claimed, ClaimedAt: s.clock(), Gate: func() error { return nil }}
 }
 
 func (s *stage) probe(a signalbox.Action, want signalbox.Phase, with string) signalbox.Progress {
@@ -233,7 +239,7 @@ func TestAnswerLost(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	s.probe(a, signalbox.InDoubt, "may be 12m behind")
-	s.now = s.now.Add(11 * time.Minute)
+	s.set(s.clock().Add(11 * time.Minute))
 	s.probe(a, signalbox.Running, "queued")
 	a.Stage = signalbox.Claimed // as it was, for a process that knows no better
 	if receipt, err := s.r.Start(t.Context(), a); err != nil || !strings.Contains(receipt.Detail, "dispatched before") {
@@ -252,11 +258,11 @@ func TestNotTaken(t *testing.T) {
 	other.ID = "inc-5-1"
 	s.probe(a, signalbox.InDoubt, "behind")
 	a.Stage = signalbox.Doubt
-	s.now = s.now.Add(time.Hour)
+	s.set(s.clock().Add(time.Hour))
 	s.probe(a, signalbox.NotStarted, "no run was dispatched")
-	s.now = moment
+	s.set(moment)
 	_, _ = s.r.Start(t.Context(), other)
-	s.now = s.now.Add(time.Hour)
+	s.set(s.clock().Add(time.Hour))
 	s.probe(a, signalbox.InDoubt, "whether it is this one can't be told")
 }
 
