@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/reach"
@@ -22,8 +23,12 @@ type Fence struct {
 	// Action wrote the value last; Value is what it wrote. A seal keeps both.
 	Action signalbox.ActionID `json:"action,omitempty"`
 	Value  string             `json:"value,omitempty"`
+	// Was is the value that a throw found: who puts it back takes the throw back.
+	Was string `json:"was,omitempty"`
 	// Standing: the write was a throw that was not taken back.
 	Standing bool `json:"standing,omitempty"`
+	// At is when Value was written, of a write in stages; zero: of another.
+	At time.Time `json:"at,omitzero"`
 	// Sealed is the action whose late write Token shuts out.
 	Sealed signalbox.ActionID `json:"sealed,omitempty"`
 }
@@ -44,13 +49,27 @@ func Parse(b []byte) (Fence, error) {
 // Encode writes the fence as Parse reads it.
 func (f Fence) Encode() (json.RawMessage, error) { return json.Marshal(f) }
 
-// tokenOf is the token with which an action writes: after a seal, the seal's,
-// which its successor alone knows.
-func tokenOf(a signalbox.Action) signalbox.Token { return max(a.Token, a.Sealed) }
+// String is the fence as Encode writes it.
+func (f Fence) String() string {
+	b, err := f.Encode()
+	if err != nil { // text, numbers and times always marshal
+		return ""
+	}
+	return string(b)
+}
 
-// Written is the fence that goes with the value that an action writes.
-func Written(a signalbox.Action, value string) Fence {
-	return Fence{Token: tokenOf(a), Action: a.ID, Value: value, Standing: a.Undoes == ""}
+// TokenOf is the token with which an action writes: after a seal, the seal's,
+// which its successor alone knows.
+func TokenOf(a signalbox.Action) signalbox.Token { return max(a.Token, a.Sealed) }
+
+// Written is the fence that goes with the value that an action writes over
+// another.
+func Written(a signalbox.Action, value, over string) Fence {
+	f := Fence{Token: TokenOf(a), Action: a.ID, Value: value, Standing: a.Undoes == ""}
+	if f.Standing {
+		f.Was = over
+	}
+	return f
 }
 
 // Seal is the fence that shuts a's late write out and keeps what is known of
@@ -63,7 +82,7 @@ func (f Fence) Seal(a signalbox.Action, t signalbox.Token) Fence {
 // Ahead says why an action must not write over the fence; empty: it may. Equal
 // tokens are the action's own seal.
 func (f Fence) Ahead(a signalbox.Action) string {
-	own := tokenOf(a)
+	own := TokenOf(a)
 	switch {
 	case own <= 0:
 		return "the action has no token"

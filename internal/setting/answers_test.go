@@ -11,6 +11,7 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/fence"
 )
 
 // What becomes of an answer.
@@ -347,7 +348,7 @@ func FuzzObject(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := h.body(st, change{value: &st.value, fence: fence{Token: 1}})
+		again, err := h.body(st, change{value: &st.value, fence: fence.Fence{Token: 1}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/fence"
 )
 
 // backend is one kind of setting. An error of it is a *signalbox.Failure where
@@ -35,7 +36,7 @@ type state struct {
 	version string // resourceVersion or strong ETag
 	class   signalbox.Class
 	latency time.Duration // class C: the longest until a write can be read back
-	fence   fence         // zero: none is there
+	fence   fence.Fence   // zero: none is there
 	editor  string        // who wrote the value last, and when, if it was not us; empty: not known
 	// blocked says why the setting can't be written, whatever its value.
 	blocked string
@@ -45,5 +46,18 @@ type state struct {
 // change is what a write puts. A nil value leaves the value as it is.
 type change struct {
 	value *string
-	fence fence
+	fence fence.Fence
+}
+
+// hand tells whose hand is on a setting: somebody flipped it while a throw of
+// ours stands, elsewhere than back to what the throw had found. Empty: nobody's.
+func (s state) hand() string {
+	foreign := s.fence.Foreign(s.value)
+	if foreign == "" || s.value == s.fence.Was {
+		return ""
+	}
+	if s.editor != "" {
+		foreign += ", written by " + s.editor
+	}
+	return foreign
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/fence"
 	"github.com/signalbox/signalbox/internal/reach"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -125,7 +126,7 @@ func (c *configMap) state(cm *corev1.ConfigMap) (state, error) {
 		st.blocked = "the ConfigMap is immutable: make it anew without immutable: true"
 	}
 	if raw, ok := cm.Annotations[annotation(c.spec.Key)]; ok {
-		f, err := parseFence([]byte(raw))
+		f, err := fence.Parse([]byte(raw))
 		if err != nil {
 			st.blocked = fmt.Sprintf("annotation %s %v; to hand it back: %s", annotation(c.spec.Key), err, c.handBack())
 		}
@@ -159,7 +160,7 @@ func (c *configMap) grant(verb string) string {
 }
 
 func (c *configMap) write(ctx context.Context, s state, ch change, gate func() error) (string, error) {
-	encoded, err := ch.fence.encode()
+	encoded, err := ch.fence.Encode()
 	if err != nil {
 		return "", &signalbox.Failure{Reason: "the fence can't be written", Err: err}
 	}

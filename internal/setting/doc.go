@@ -6,7 +6,7 @@
 // setting and write it if it is still as it was read:
 //
 //	remediator.go  Preview, Start, Probe, Seal: the protocol, once
-//	fence.go       what we leave at the target, and the rules over it
+//	package fence  what we leave at the target, and the rules over it
 //	configmap.go   backend: merge patch with resourceVersion, fence in an annotation
 //	http.go        backend: PUT with If-Match, fence in a field of the object
 //	spec.go        Step.Spec: the resolved settings; settings.go: the configuration

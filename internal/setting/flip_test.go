@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/fence"
 )
 
 func isFailure(err error) bool {
@@ -28,7 +29,7 @@ func TestFlipAndUndo(t *testing.T) {
 		if _, err := r.Start(t.Context(), a); err != nil {
 			t.Fatal(err)
 		}
-		if v, f, n := x.state(); v != valueB || f != (fence{Token: 10, Action: "a1", Value: valueB, Was: valueA, Standing: true}) || n != 1 {
+		if v, f, n := x.state(); v != valueB || f != (fence.Fence{Token: 10, Action: "a1", Value: valueB, Was: valueA, Standing: true}) || n != 1 {
 			t.Errorf("after the flip: %q %+v, %d writes", v, f, n)
 		}
 		u := undoOf(t, r, a, "a2", 20)
@@ -38,7 +39,7 @@ func TestFlipAndUndo(t *testing.T) {
 		if _, err := r.Start(t.Context(), u); err != nil {
 			t.Fatal(err)
 		}
-		if v, f, n := x.state(); v != valueA || f != (fence{Token: 20, Action: "a2", Value: valueA}) || n != 2 {
+		if v, f, n := x.state(); v != valueA || f != (fence.Fence{Token: 20, Action: "a2", Value: valueA}) || n != 2 {
 			t.Errorf("after the undo: %q %+v, %d writes", v, f, n)
 		}
 		if p, err := r.Probe(t.Context(), u); err != nil || p.Phase != signalbox.Succeeded {

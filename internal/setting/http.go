@@ -15,6 +15,7 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/fence"
 	"github.com/signalbox/signalbox/internal/reach"
 )
 
@@ -98,7 +99,7 @@ func (h *httpSetting) state(object map[string]json.RawMessage, etag string) (sta
 	if string(fenced) == "null" {
 		return st, nil
 	}
-	f, err := parseFence(fenced)
+	f, err := fence.Parse(fenced)
 	if err != nil {
 		st.blocked = fmt.Sprintf("%s: field %s %v; to hand it back: %s", h.target(), fenceField, err, h.handBack())
 	}
@@ -151,7 +152,7 @@ func (h *httpSetting) body(s state, c change) ([]byte, error) {
 		object[h.spec.Field] = value
 	}
 	if s.class == signalbox.ClassA {
-		encoded, err := c.fence.encode()
+		encoded, err := c.fence.Encode()
 		if err != nil {
 			return nil, err
 		}

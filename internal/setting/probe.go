@@ -101,7 +101,7 @@ func (r *remediator) Seal(ctx context.Context, a signalbox.Action, t signalbox.T
 		if done, err := sealable(a, st, t); done || err != nil {
 			return err
 		}
-		_, err = b.write(ctx, st, change{fence: st.fence.sealed(a, t)}, a.Gate)
+		_, err = b.write(ctx, st, change{fence: st.fence.Seal(a, t)}, a.Gate)
 		if errors.Is(err, reach.ErrConflict) {
 			continue
 		}

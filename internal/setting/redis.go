@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/fence"
 	"github.com/signalbox/signalbox/internal/reach"
 )
 
@@ -137,7 +138,7 @@ func (r *redisSetting) look(ctx context.Context, c redis.Cmdable) (state, error)
 	sum := sha256.Sum256([]byte(strconv.Itoa(len(value)) + ":" + value + encoded))
 	st := state{value: value, version: hex.EncodeToString(sum[:8]), class: signalbox.ClassA}
 	if encoded != "" {
-		f, err := parseFence([]byte(encoded))
+		f, err := fence.Parse([]byte(encoded))
 		if err != nil {
 			st.blocked = fmt.Sprintf("%s: key %s %v; to hand it back: %s", r.target(), r.fenceKey(), err, r.handBack())
 		}
@@ -149,7 +150,7 @@ func (r *redisSetting) look(ctx context.Context, c redis.Cmdable) (state, error)
 func (r *redisSetting) write(ctx context.Context, s state, ch change, gate func() error) (string, error) {
 	client := redis.NewClient(r.options)
 	defer func() { _ = client.Close() }()
-	encoded, err := ch.fence.encode()
+	encoded, err := ch.fence.Encode()
 	if err != nil {
 		return "", &signalbox.Failure{Reason: "the fence can't be written", Err: err}
 	}

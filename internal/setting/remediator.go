@@ -122,7 +122,7 @@ func obstacle(sp spec, b backend, st state, f signalbox.Forecast) string {
 	case sp.Expect != nil && st.value != *sp.Expect:
 		return fmt.Sprintf("value %q is not the one to take back, %q: someone else changed it", reach.Shown(st.value), reach.Shown(*sp.Expect))
 	}
-	if foreign := st.fence.foreign(st.value); foreign != "" {
+	if foreign := st.fence.Foreign(st.value); foreign != "" {
 		return foreign + "; to hand it back: " + b.handBack()
 	}
 	return ""
@@ -219,7 +219,7 @@ func forbids(a signalbox.Action, sp spec, st state) string {
 	if st.blocked != "" {
 		return st.blocked
 	}
-	if reason := st.fence.ahead(a); reason != "" {
+	if reason := st.fence.Ahead(a); reason != "" {
 		return reason
 	}
 	switch {
@@ -232,5 +232,5 @@ func forbids(a signalbox.Action, sp spec, st state) string {
 	case sp.position(st.value) == "":
 		return fmt.Sprintf("value %q is not one of the listed positions", reach.Shown(st.value))
 	}
-	return st.fence.foreign(st.value)
+	return st.fence.Foreign(st.value)
 }

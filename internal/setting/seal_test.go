@@ -9,6 +9,7 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/fence"
 	"pgregory.net/rapid"
 )
 
@@ -60,7 +61,7 @@ func TestSealIsIdempotent(t *testing.T) {
 				t.Errorf("token %d: %v", token, err)
 			}
 		}
-		want := fence{Token: 40, Action: "a1", Value: valueB, Was: valueA, Standing: true, Sealed: "u1"}
+		want := fence.Fence{Token: 40, Action: "a1", Value: valueB, Was: valueA, Standing: true, Sealed: "u1"}
 		if v, f, n := x.state(); v != valueB || f != want || n != 3 {
 			t.Errorf("value %q, %+v, %d writes", v, f, n)
 		}
@@ -257,7 +258,7 @@ func settle(rt *rapid.T, t *testing.T, r *remediator, a signalbox.Action, next f
 	_, _ = r.Start(t.Context(), stopped)
 }
 
-func sealedState(t *testing.T, r *remediator, a signalbox.Action) (string, fence, string) {
+func sealedState(t *testing.T, r *remediator, a signalbox.Action) (string, fence.Fence, string) {
 	t.Helper()
 	_, b, _, err := r.open(a.Step)
 	if err != nil {
@@ -274,18 +275,18 @@ func FuzzFence(f *testing.F) {
 	f.Add([]byte(`{"token":10,"action":"a1","value":"x","standing":true,"sealed":"a2"}`))
 	f.Add([]byte(`null`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		parsed, err := parseFence(b)
+		parsed, err := fence.Parse(b)
 		if err != nil {
 			return
 		}
 		if parsed.Token <= 0 {
 			t.Fatalf("token %d", parsed.Token)
 		}
-		encoded, err := parsed.encode()
+		encoded, err := parsed.Encode()
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := parseFence(encoded)
+		again, err := fence.Parse(encoded)
 		if err != nil || !json.Valid(encoded) || again.Token != parsed.Token || again.Standing != parsed.Standing {
 			t.Fatalf("%+v became %+v, %v", parsed, again, err)
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/fence"
 	"github.com/signalbox/signalbox/internal/reach"
 )
 
@@ -21,8 +22,8 @@ const stagesSlack = 10 * time.Minute
 
 // fence is what an action leaves with a value, with its time where it is in
 // stages.
-func (r *remediator) fence(a signalbox.Action, sp spec, value, found string) fence {
-	f := written(a, value, found)
+func (r *remediator) fence(a signalbox.Action, sp spec, value, found string) fence.Fence {
+	f := fence.Written(a, value, found)
 	if len(sp.Stages) > 0 {
 		f.At = r.now().UTC().Truncate(time.Second)
 	}
@@ -65,8 +66,8 @@ func (r *remediator) Continue(ctx context.Context, a signalbox.Action) error {
 		return nil
 	case st.blocked != "":
 		return reach.Refused("switch %q: %s", a.Step.Name, st.blocked)
-	case st.fence.Token > tokenOf(a) && st.fence.Sealed != a.ID:
-		return reach.Refused("switch %q: %s", a.Step.Name, st.fence.ahead(a))
+	case st.fence.Token > fence.TokenOf(a) && st.fence.Sealed != a.ID:
+		return reach.Refused("switch %q: %s", a.Step.Name, st.fence.Ahead(a))
 	}
 	want := sp.Positions[sp.Stages[sp.stage(st.value)+1]]
 	f := r.fence(a, sp, want, st.value)

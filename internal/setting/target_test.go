@@ -18,6 +18,7 @@ import (
 
 	signalbox "github.com/signalbox/signalbox"
 	kube "github.com/signalbox/signalbox/internal/cluster"
+	"github.com/signalbox/signalbox/internal/fence"
 	"github.com/signalbox/signalbox/internal/kind"
 )
 
@@ -65,7 +66,7 @@ func newTarget(t *testing.T) *target {
 }
 
 // state is what is there now.
-func (x *target) state() (value string, f fence, writes int) {
+func (x *target) state() (value string, f fence.Fence, writes int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.fence != "" {

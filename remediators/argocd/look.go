@@ -200,7 +200,7 @@ func (v *view) operation(a signalbox.Action, s state) object {
 // fenced is the fence that goes with a write: that auto-sync is off by us stays
 // known over what is done meanwhile.
 func (v *view) fenced(a signalbox.Action, s state) fence.Fence {
-	f := fence.Written(a, s.fence.Value)
+	f := fence.Written(a, s.fence.Value, s.fence.Value)
 	f.Standing = s.fence.Standing
 	switch {
 	case v.turnsOff:

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/fence"
 	"github.com/signalbox/signalbox/internal/reach"
 )
 
@@ -55,18 +56,18 @@ func (s *sealed) moves() []string { return []string{moveRotated, moveSeen} }
 
 func (s *sealed) name() string { return s.target(sealedSecrets, s.spec.Sealed.Name) }
 
-func (s *sealed) read(ctx context.Context) (*sealedSecret, fence, error) {
+func (s *sealed) read(ctx context.Context) (*sealedSecret, fence.Fence, error) {
 	var o sealedSecret
 	there, err := s.get(ctx, sealedSecrets, s.spec.Sealed.Name, "", &o)
 	if err != nil {
-		return nil, fence{}, err
+		return nil, fence.Fence{}, err
 	}
 	if !there {
-		return nil, fence{}, reach.Refused("%s is not there: make the first one by hand, a rotation only replaces it", s.name())
+		return nil, fence.Fence{}, reach.Refused("%s is not there: make the first one by hand, a rotation only replaces it", s.name())
 	}
 	f, ok := fenceOf(o.Annotations)
 	if !ok {
-		return nil, fence{}, reach.Refused("%s: annotation %s is not a fence of ours; to hand it back: kubectl -n %s annotate sealedsecret %s %s-",
+		return nil, fence.Fence{}, reach.Refused("%s: annotation %s is not a fence of ours; to hand it back: kubectl -n %s annotate sealedsecret %s %s-",
 			s.name(), annotationFence, reach.Quote(s.namespace), reach.Quote(s.spec.Sealed.Name), annotationFence)
 	}
 	return &o, f, nil
@@ -117,7 +118,7 @@ func (s *sealed) look(ctx context.Context, move string, f *signalbox.Forecast) e
 // changes that.
 func replaces(o *sealedSecret, m *manifest) string { return mark(o.Spec.Data) + " by " + mark(m.data) }
 
-func (s *sealed) lookRotated(ctx context.Context, o *sealedSecret, held fence, m *manifest, f *signalbox.Forecast) error {
+func (s *sealed) lookRotated(ctx context.Context, o *sealedSecret, held fence.Fence, m *manifest, f *signalbox.Forecast) error {
 	if mark(o.Spec.Data) == mark(m.data) {
 		if held.Action != "" && held.Value == mark(m.data) {
 			f.Already = true
@@ -137,7 +138,7 @@ func (s *sealed) lookRotated(ctx context.Context, o *sealedSecret, held fence, m
 }
 
 // lookSeen refuses until the new value is in the Secret and in its consumers.
-func (s *sealed) lookSeen(ctx context.Context, o *sealedSecret, held fence, m *manifest, f *signalbox.Forecast) error {
+func (s *sealed) lookSeen(ctx context.Context, o *sealedSecret, held fence.Fence, m *manifest, f *signalbox.Forecast) error {
 	if held.Action == "" || held.Value != mark(m.data) || mark(o.Spec.Data) != mark(m.data) {
 		return reach.Refused("it is not rotated yet: %s holds %s, and file %s %s: take the step to: rotated first", s.name(), mark(o.Spec.Data), s.spec.Sealed.File, mark(m.data))
 	}
@@ -198,7 +199,7 @@ func (s *sealed) write(ctx context.Context, a signalbox.Action) (signalbox.Recei
 	if replaces(o, m) != a.Forecast.Version { // it is what was approved, to the last look
 		return signalbox.Receipt{}, reach.ErrConflict
 	}
-	if reason := held.ahead(a); reason != "" {
+	if reason := held.Ahead(a); reason != "" {
 		return signalbox.Receipt{}, reach.Refused("%s: %s", s.name(), reason)
 	}
 	before, err := s.secret(ctx)
@@ -206,7 +207,7 @@ func (s *sealed) write(ctx context.Context, a signalbox.Action) (signalbox.Recei
 		return signalbox.Receipt{}, reach.Unsent(err)
 	}
 	annotations := m.scope()
-	annotations[annotationFence] = fence{Token: max(a.Token, a.Sealed), Action: a.ID, Value: mark(m.data), Was: versionOf(before)}.String()
+	annotations[annotationFence] = fence.Fence{Token: max(a.Token, a.Sealed), Action: a.ID, Value: mark(m.data), Was: versionOf(before)}.String()
 	body, err := json.Marshal(map[string]any{
 		"apiVersion": m.Group, "kind": m.Kind, "spec": m.Spec,
 		"metadata": map[string]any{"name": s.spec.Sealed.Name, "namespace": s.namespace, "resourceVersion": o.ResourceVersion, "annotations": annotations},

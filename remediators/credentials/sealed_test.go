@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/fence"
 	"github.com/signalbox/signalbox/test/servers"
 )
 
@@ -187,8 +188,8 @@ func TestManifest(t *testing.T) {
 func TestFenceAhead(t *testing.T) {
 	t.Parallel()
 	a := signalbox.Action{ID: "a", Token: 10}
-	for f, want := range map[fence]bool{{}: false, {Token: 9, Action: "z"}: false, {Token: 10, Action: "z"}: true, {Token: 11, Sealed: "a"}: true} {
-		if got := f.ahead(a) != ""; got != want {
+	for f, want := range map[fence.Fence]bool{{}: false, {Token: 9, Action: "z"}: false, {Token: 10, Action: "z"}: true, {Token: 11, Sealed: "a"}: true} {
+		if got := f.Ahead(a) != ""; got != want {
 			t.Errorf("%+v: %t", f, got)
 		}
 	}

@@ -230,7 +230,7 @@ func (m *moving) start(ctx context.Context, a signalbox.Action) (signalbox.Recei
 			return signalbox.Receipt{}, reach.Refused("tool %q: someone else wrote it at the same time", a.Step.Name)
 		}
 		c := m.change(a, st)
-		f := fence.Written(a, c.value)
+		f := fence.Written(a, c.value, st.value)
 		f.Standing = f.Standing && m.aim.value != ""
 		version, err := m.write(ctx, st.object, m.aim.aspect, f, c.ops, a.Gate)
 		if errors.Is(err, reach.ErrConflict) {
