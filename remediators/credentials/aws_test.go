@@ -3,7 +3,6 @@ package credentials
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -146,7 +145,7 @@ func (c *cloud) step(to string) signalbox.Step {
 	s.Endpoint = string(url)
 	s.Validate(func(path, rule string, value any) { c.t.Errorf("%s %s, got %v", path, rule, value) })
 	raw, err := resolve(kind.SpecInput{Name: "leaked", Backend: "aws_access_key", Settings: s, ConfigDir: c.dir})
-	c.hear(json.RawMessage(raw), err)
+	c.hear(raw, err)
 	c.must(err)
 	return signalbox.Step{Kind: "credentials", Name: "leaked", To: to, Spec: raw}
 }
