@@ -36,6 +36,12 @@ func (d *desk) Acks(_ context.Context, _ json.RawMessage, keys []string) (map[st
 	return out, err
 }
 
+// questions are the keys that it was asked about, in order.
+func (d *desk) questions() (keys []string) {
+	d.set(func() { keys = slices.Clone(d.asked) })
+	return keys
+}
+
 func (d *desk) acknowledge(key string) {
 	d.set(func() { d.acks[key] = signalbox.Control{Who: "the primary", At: time.Now()} })
 }
@@ -78,17 +84,17 @@ func TestAcknowledgementsAreAskedForWhatMayClimb(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, d, key := manned(t)
 		w.after(2*time.Minute + 10*time.Second)
-		if !slices.Contains(d.asked, key) {
-			t.Errorf("nobody asked about the page: %q", d.asked)
+		if asked := d.questions(); !slices.Contains(asked, key) {
+			t.Errorf("nobody asked about the page: %q", asked)
 		}
 		if got := d.to(); !slices.Equal(got, []string{"backend trigger", "backend-backup trigger"}) {
 			t.Fatalf("taken: got %q, want two rungs", got)
 		}
 		d.acknowledge(key + "-backup")
 		w.after(time.Minute)
-		n := len(d.asked)
+		n := len(d.questions())
 		w.after(10 * time.Minute)
-		if more := d.asked[n:]; len(more) > 0 {
+		if more := d.questions()[n:]; len(more) > 0 {
 			t.Errorf("still asked about %q", more)
 		}
 		if got := d.to(); len(got) != 2 {
@@ -131,7 +137,7 @@ func TestAcknowledgementOfAKeyThatIsUsedAgain(t *testing.T) {
 				return nil
 			}
 		})
-		w.until(func() bool { return len(d.asked) == 1 })
+		w.until(func() bool { return len(d.questions()) == 1 })
 		d.set(func() { d.acks = nil })
 		w.make(plainOne, "queue/psp", 0)
 		w.until(func() bool { return len(w.status().Incidents) == 0 })
