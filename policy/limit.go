@@ -53,11 +53,14 @@ func (l *look) expired(a *signalbox.Action) bool {
 // was set for is not known to be well: it stays until a person says so, or all
 // is well. Where all is well it is lifted as any other.
 func (l *look) expiry(a *signalbox.Action) (d signalbox.Decision, asks bool) {
-	if l.clear() || !l.stands(a) {
+	if !l.stands(a) {
 		return d, false
 	}
 	if !l.expired(a) {
-		l.at(expires(a))
+		l.at(expires(a)) // also where all is well: then it is lifted, whatever its undo
+		return d, false
+	}
+	if l.clear() {
 		return d, false
 	}
 	mark := ToldExpiry + string(a.ID)

@@ -61,6 +61,8 @@ func (l *look) kept(plan *signalbox.Plan, i int) bool {
 // firstPlan is the plan of the policy that would act, with nothing noted; nil:
 // none promises anything.
 func (l *look) firstPlan() *signalbox.Plan {
+	noted := len(l.because)
+	defer func() { l.because = l.because[:noted] }()
 	for _, r := range l.h.on[l.inc.Reading.Detector] {
 		if r.promises && effective(r.Autonomy, l.policyState(r.Name)) != Shadow {
 			if ok, err := l.matches(r); err == nil && ok {

@@ -29,7 +29,7 @@ const redisPassword = "s3cr3t-of-the-cache"
 func newCache(t *testing.T) *cache {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("it needs a real Redis")
+		t.Skip("SKIPPED with -short: it needs a real Redis")
 	}
 	c := &cache{t: t, RedisServer: servers.Redis(t)}
 	c.Exec("SET", "REDIS_SECONDARY", "cache-a:6379")

@@ -32,7 +32,7 @@ type bank struct {
 func newBank(t *testing.T) *bank {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("it needs a real Redis")
+		t.Skip("SKIPPED with -short: it needs a real Redis")
 	}
 	b := &bank{t: t, RedisServer: servers.Redis(t), now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
 	b.Exec("SET", key, "100/min")
