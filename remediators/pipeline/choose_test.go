@@ -73,10 +73,10 @@ func TestChoose(t *testing.T) {
 func TestChooseHolds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		some := func(label string, most int) []run {
-			return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) run {
+			return rapid.SliceOfNDistinct(rapid.Custom(func(t *rapid.T) run {
 				return ran(rapid.Int64Range(1, 1<<40).Draw(t, "id"), rapid.SampledFrom([]string{"v1.1", "v1.2", "v1.3", "main"}).Draw(t, "tag"),
 					rapid.SampledFrom([]string{"success", "failure", "cancelled", "skipped", "success"}).Draw(t, "conclusion"), rapid.IntRange(1, 300).Draw(t, "hours"))
-			}), 0, most).Draw(t, label)
+			}), 0, most, func(r run) int64 { return r.ID }).Draw(t, label)
 		}
 		deploys, smokes := some("deploys", 8), some("smokes", 8)
 		got, refused := versions.choose(deploys, smokes, moment)
