@@ -39,6 +39,9 @@ func (l *look) begin() signalbox.Decision {
 			l.watch(r)
 		}
 	}
+	if change := l.h.changeOf(l.inc.Reading.Detector); chosen == nil && len(rules) == 0 && change != "" {
+		return l.hold("change", "%s is under way, which is no illness: nobody is paged", change)
+	}
 	if chosen == nil {
 		l.note("policy", false, "no policy that may act matches, of %d on %q", len(rules), l.inc.Reading.Detector)
 		return l.escalate("no policy acts on "+l.inc.Reading.Subject+" by itself", "")

@@ -100,6 +100,15 @@ func (h *Handbook) addOwners() (errs []error) {
 	return errs
 }
 
+// changeOf names the change that a detector sees; "": none.
+func (h *Handbook) changeOf(detector string) string {
+	i := slices.IndexFunc(h.config.Changes, func(c Change) bool { return c.Detector == detector })
+	if i < 0 {
+		return ""
+	}
+	return h.config.Changes[i].Name
+}
+
 func (h *Handbook) isChange(name string) bool {
 	return slices.ContainsFunc(h.config.Changes, func(c Change) bool { return c.Name == name })
 }

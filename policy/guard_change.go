@@ -9,8 +9,9 @@ import (
 
 // guardChange holds while a deploy or a migration is under way, as a detector
 // sees it: what is ill then is its doing, and for those who do it. Policies that
-// are meant for it act during it alone. Whether one is under way that can't be
-// seen can't be excluded.
+// are meant for it act during it alone; a runbook that threw something during it
+// goes on after it, since its own step may have ended it. Whether one is under
+// way that can't be seen can't be excluded.
 func guardChange(l *look, m *move) answer {
 	if m.rule == nil || len(l.h.config.Changes) == 0 {
 		return answer{effect: passes, detail: "no change is watched"}
@@ -26,6 +27,7 @@ func guardChange(l *look, m *move) answer {
 		switch {
 		case meant && going:
 			return answer{effect: passes, detail: "it is for this: " + detail}
+		case meant && seen && l.begun(m.plan):
 		case meant:
 			quiet = append(quiet, detail)
 		case !seen:
@@ -35,7 +37,7 @@ func guardChange(l *look, m *move) answer {
 		}
 	}
 	switch {
-	case len(m.rule.During) > 0:
+	case len(quiet) > 0:
 		return answer{blocks, "it acts during " + fmt.Sprint(m.rule.During) + " only: " + joinAnd(quiet), "one of them is under way"}
 	case len(under) > 0:
 		return answer{blocks, joinAnd(under), lifts["change"]}
@@ -43,6 +45,13 @@ func guardChange(l *look, m *move) answer {
 		return answer{blocks, joinAnd(unseen), "fresh samples that show that none is under way"}
 	}
 	return answer{effect: passes, detail: "no deploy or migration is under way"}
+}
+
+// begun reports whether a runbook has thrown something for the incident.
+func (l *look) begun(plan *signalbox.Plan) bool {
+	return slices.ContainsFunc(l.actions, func(a *signalbox.Action) bool {
+		return a.Undoes == "" && a.Stage == signalbox.Done && a.Policy == plan.Policy && !quiet(&a.Step)
+	})
 }
 
 // going reports whether a change is under way, and whether that is known.

@@ -43,6 +43,46 @@ func TestGuardChange(t *testing.T) {
 	b.blocked("change", "can't be seen")
 }
 
+// A runbook whose own step ended what it acts during goes on: a migration that it
+// cancelled. It still waits for what else is under way, and for what can't be seen.
+func TestGuardChangeThatItsOwnStepEnded(t *testing.T) {
+	p := failover()
+	p.During = []string{"migration"}
+	p.Runbook = []signalbox.Step{throwTo("b"), throwTo("c")}
+	p.Runbook[0].Then, p.Cooldown = signalbox.ThenNext, 0
+	c := configOf(p)
+	c.Changes = []Change{{Name: "migration", Migration: true, Detector: "errors"}, {Name: "deploy", Detector: "alerts"}}
+	b := newBoxOf(t, c)
+	b.see("alerts", "deploy/core", signalbox.Clear, 0)
+	b.see("errors", "migration/eu", signalbox.Clear, 0)
+	b.foresee(p.Runbook[0], "a")
+	b.blocked("change", "it acts during [migration] only")
+	b.acted("")
+	b.foresee(p.Runbook[1], "b")
+	if d := b.want(signalbox.Act, "change"); d.Next != 1 {
+		t.Errorf("step %d, want the second", d.Next)
+	}
+	b.see("alerts", "deploy/core", signalbox.Breached, 1)
+	b.blocked("change", "deploy deploy is under way")
+	b.see("alerts", "deploy/core", signalbox.Clear, 0)
+	b.see("errors", "migration/eu", signalbox.Unknown, 0)
+	b.blocked("change", "can't be seen")
+}
+
+// A change is no illness: nobody is paged that one is under way, unless a policy
+// acts on it.
+func TestChangeIsNotPaged(t *testing.T) {
+	c := configOf(failover())
+	c.Policies[0].On, c.Policies[0].When = []string{"errors"}, ""
+	c.Changes = []Change{{Name: "deploy", Detector: "lag"}}
+	d := newBoxOf(t, c).want(signalbox.Hold, "change")
+	if d.Page != nil {
+		t.Errorf("it pages: %+v", d.Page)
+	}
+	c.Changes = nil
+	newBoxOf(t, c).want(signalbox.Escalate, "policy")
+}
+
 // A change of which nothing was ever read can't be excluded.
 func TestGuardChangeNeverSeen(t *testing.T) {
 	c := configOf(failover())

@@ -39,6 +39,8 @@ type DetectorSettings struct {
 type Breach struct {
 	// Conclusions that are a breach; absent: failure, timed_out, startup_failure. Also possible: cancelled, action_required, stale.
 	Conclusion []string `yaml:"conclusion,omitempty" json:"conclusion,omitempty"`
+	// A run that is under way is the breach, in place of one that failed: a deploy or a migration, for guards.changes.
+	UnderWay bool `yaml:"under_way,omitempty" json:"under_way,omitempty"`
 	// It must be so for so long, without a break.
 	For kind.Duration `yaml:"for,omitempty" json:"for,omitzero"`
 }
@@ -132,6 +134,9 @@ func (d *DetectorSettings) Validate(fail kind.Fail) {
 			fail(broken.path, broken.rule, broken.value)
 		}
 	}
+	if d.Breach.UnderWay {
+		d.validateUnderWay(fail)
+	}
 	known := conclusions()
 	for i, word := range d.Breach.Conclusion {
 		at := fmt.Sprintf("breach.conclusion[%d]", i)
@@ -144,10 +149,20 @@ func (d *DetectorSettings) Validate(fail kind.Fail) {
 	}
 }
 
+// validateUnderWay refuses what says how a run ended, where that does not count.
+func (d *DetectorSettings) validateUnderWay(fail kind.Fail) {
+	if len(d.Breach.Conclusion) > 0 {
+		fail("breach.conclusion", "must not be given together with under_way: how a run ended does not count then", nil)
+	}
+	if d.MaxAge > 0 {
+		fail("max_age", "must not be given together with breach.under_way: how old a success is does not count then", d.MaxAge)
+	}
+}
+
 // Build makes the detector. opened is what this kind's Open returned.
 func (d *DetectorSettings) Build(c kind.Common, opened any) (signalbox.Detector, track.Timing, error) {
 	timing := track.Timing{For: d.Breach.For.Std(), ClearFor: d.Clear.For.Std(), KeepFiringFor: d.KeepFiringFor.Std()}
-	det := &detector{common: c, watched: d.watched(), breach: d.Breach.Conclusion, maxAge: d.MaxAge.Std(), origin: c.Origin}
+	det := &detector{common: c, watched: d.watched(), breach: d.Breach.Conclusion, underWay: d.Breach.UnderWay, maxAge: d.MaxAge.Std(), origin: c.Origin}
 	if rule := det.watched.rule(); rule != "" {
 		return nil, timing, fmt.Errorf("detector %s: the workflow's repository, name, branch or event %s", c.Name, rule)
 	}

@@ -40,6 +40,9 @@ type past struct {
 	tells            tells
 }
 
+// going says that the run is under way: queued and waiting ones too.
+func (p past) going() bool { return p.tells == nothingYet }
+
 // hides says that an earlier attempt is hidden behind one that tells nothing.
 func (p past) hides() bool { return p.attempt > 1 && (p.tells == nothing || p.tells == nothingYet) }
 

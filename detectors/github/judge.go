@@ -15,11 +15,12 @@ import (
 
 // detector implements signalbox.Detector. It is immutable.
 type detector struct {
-	common  kind.Common
-	watched watched
-	breach  []string
-	maxAge  time.Duration
-	origin  string
+	common   kind.Common
+	watched  watched
+	breach   []string
+	underWay bool // a run that is under way is the breach
+	maxAge   time.Duration
+	origin   string
 }
 
 // Bounds of when a list was read: the longest refresh and a half, and what the
@@ -66,7 +67,7 @@ func (d *detector) Judge(answers []signalbox.Answer, was map[string]signalbox.Re
 			return d.nothing("the answer lists runs of another branch or event than was asked for", was, at)
 		}
 	}
-	told, why := telling(runs, last)
+	told, why := d.telling(runs, last)
 	if why == "" && missing(runs, runs[told].id, last) {
 		why = "the list is not whole: run " + newest(last) + ", which was seen before, is missing"
 	}
@@ -103,8 +104,12 @@ func missing(runs []past, told int64, last signalbox.Reading) bool {
 
 // telling returns the index of the run that tells how it is, or why none does.
 // Where the run that told last is run again, what it told stays until the new
-// attempt tells.
-func telling(runs []past, last signalbox.Reading) (int, string) {
+// attempt tells. Of what is under way the newest tells, or where nothing is, the
+// newest of all.
+func (d *detector) telling(runs []past, last signalbox.Reading) (int, string) {
+	if d.underWay {
+		return max(0, slices.IndexFunc(runs, past.going)), ""
+	}
 	for i, r := range runs {
 		switch {
 		case r.tells == health, r.tells == illness:
@@ -130,8 +135,11 @@ func (d *detector) tell(runs []past, i int, last signalbox.Reading, read, at tim
 	if href := r.labels["link"]; href != "" {
 		out.Links = append(slices.Clone(out.Links), signalbox.Link{Text: "run " + r.labels["run_number"], Href: href})
 	}
-	if absent != "" {
+	switch {
+	case absent != "":
 		return kind.Unknown(out, kind.MissingLabel(absent))
+	case d.underWay:
+		return goes(out, runs, r)
 	}
 	ended := r.labels["conclusion"] + " of run " + r.labels["run_number"] + " at " + r.labels["updated"]
 	switch {
@@ -150,6 +158,18 @@ func (d *detector) tell(runs []past, i int, last signalbox.Reading, read, at tim
 	out.Summary = subject + ": " + ended
 	if n := underWay(runs[:i]); n > 0 {
 		out.Summary += fmt.Sprintf("; %d newer under way", n)
+	}
+	return out
+}
+
+// goes makes the reading of whether runs are under way, of which r is the newest.
+func goes(out signalbox.Reading, runs []past, r past) signalbox.Reading {
+	n := underWay(runs)
+	out.Condition, out.Value, out.HasValue = signalbox.Clear, signalbox.Float(n), true
+	out.Summary = out.Subject + ": no run is under way"
+	if n > 0 {
+		out.Condition = signalbox.Breached
+		out.Summary = fmt.Sprintf("%s: run %s is %s, begun at %s; %d under way", out.Subject, r.labels["run_number"], r.labels["status"], r.labels["started"], n)
 	}
 	return out
 }
@@ -185,7 +205,7 @@ func addTo(told, row []string) []string {
 func underWay(runs []past) int {
 	n := 0
 	for _, r := range runs {
-		if r.tells == nothingYet {
+		if r.going() {
 			n++
 		}
 	}
@@ -233,10 +253,17 @@ func (d *detector) others(was map[string]signalbox.Reading, at time.Time) []sign
 	return out
 }
 
+func (d *detector) threshold() string {
+	if d.underWay {
+		return "under way"
+	}
+	return "conclusion " + strings.Join(d.breach, " or ")
+}
+
 func (d *detector) reading(subject string, labels map[string]string, at time.Time) signalbox.Reading {
 	return signalbox.Reading{
 		Detector: d.common.Name, Series: d.series(), Subject: subject, Labels: labels,
-		Threshold: "conclusion " + strings.Join(d.breach, " or "), At: at,
+		Threshold: d.threshold(), At: at,
 		Origin: d.origin, Confirmed: true, Owner: d.common.Owner, Links: d.common.Links,
 	}
 }

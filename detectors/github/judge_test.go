@@ -137,6 +137,44 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// Runs that are under way are the breach where the detector says so, and how
+// others ended does not count.
+func TestUnderWay(t *testing.T) {
+	for name, story := range map[string][]string{
+		"none":                              {"3 success, 2 failure: clear 0"},
+		"the last one failed":               {"3 failure: clear 0"},
+		"a word that is new":                {"3 exploded: clear 0"},
+		"one":                               {"4 in_progress, 3 success: breached 1"},
+		"one that is queued, one that runs": {"5 queued, 4 in_progress, 3 success: breached 2"},
+		"one that waits":                    {"5 success, 4 waiting, 3 success: breached 1"},
+		"an old one that is run again":      {"4 success, 3.2 in_progress @50: breached 1"},
+		"over":                              {"4 in_progress, 3 success: breached 1", "4 cancelled, 3 success: clear 0"},
+		"the list is of long ago":           {"4 in_progress, 3 success: breached 1", "3 success: unknown 0", "4 success, 3 success: clear 0"},
+		"nothing is listed":                 {": unknown 0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := build(t, &DetectorSettings{Breach: Breach{UnderWay: true}}, nil)
+			was := map[string]signalbox.Reading{}
+			for i, round := range story {
+				list, want, _ := strings.Cut(round, ":")
+				rs := d.Judge([]signalbox.Answer{listed(t, list)}, was, moment)
+				r := rs[len(rs)-1]
+				if said(r) != strings.TrimSpace(want) || (r.Condition == signalbox.Unknown) == r.HasValue || r.Threshold != "under way" {
+					t.Fatalf("round %d: got %s (%+v), want %s", i, said(r), r, want)
+				}
+				if r.Condition != signalbox.Unknown {
+					was[r.Series] = r
+				}
+			}
+		})
+	}
+	d := build(t, &DetectorSettings{Breach: Breach{UnderWay: true}}, nil)
+	r := d.Judge([]signalbox.Answer{listed(t, "4 in_progress, 3 success")}, nil, moment)[0]
+	if r.Summary != "deploy/acme/shop: run 4 is in_progress, begun at 2026-03-01T10:24:00Z; 1 under way" || r.Labels[runLabel] != "4" || len(r.Links) != 1 {
+		t.Errorf("got %+v", r)
+	}
+}
+
 func TestReadingIsWhole(t *testing.T) {
 	d := build(t, &DetectorSettings{Branch: "main"}, func(c *kind.Common) {
 		_ = c.Subject.UnmarshalText([]byte("deploy/{{branch}}"))
@@ -286,6 +324,15 @@ func TestSettingsRefuse(t *testing.T) {
 		if c.want == "" && len(got) > 0 || c.want != "" && (len(got) != 1 || !strings.HasPrefix(got[0], c.want)) {
 			t.Errorf("%+v: got %q", c, got)
 		}
+	}
+}
+
+func TestUnderWayIsAlone(t *testing.T) {
+	d := &DetectorSettings{Repository: "acme/shop", Workflow: "1", Breach: Breach{UnderWay: true, Conclusion: []string{"failure"}}, MaxAge: 1}
+	var got []string
+	d.Validate(func(path, _ string, _ any) { got = append(got, path) })
+	if !slices.Equal(got, []string{"breach.conclusion", "max_age"}) {
+		t.Errorf("refused %q", got)
 	}
 }
 
