@@ -278,7 +278,7 @@ const (
 	Started Stage = "started" // sent and answered; long work may go on
 	Doubt   Stage = "doubt"   // sent perhaps; what happened is not known
 	Done    Stage = "done"    // the effect is there
-	Broken  Stage = "failed"  // the target refused, or it is known that there was no effect
+	Broken  Stage = "failed"  // it is known to have failed: there was no effect, or it ran and ended badly
 )
 
 // Outcome is what new evidence says of an action's effect.
@@ -327,6 +327,10 @@ func (a *Action) InFlight() bool {
 	return a.Stage == Claimed || a.Stage == Started || a.Stage == Doubt
 }
 
+// Ran reports whether an action failed after it had begun, by its receipt: a run
+// that ended badly, a Job that failed. It may have done a part of its work.
+func (a *Action) Ran() bool { return a.Stage == Broken && !a.Receipt.At.IsZero() }
+
 // Receipt is what a target answered to a write.
 type Receipt struct {
 	At      time.Time `json:"at"`
@@ -352,7 +356,7 @@ const (
 // Progress is the answer of a Probe.
 type Progress struct {
 	Phase   Phase
-	Receipt Receipt
+	Receipt Receipt // with Fell: it had begun, and may have done a part of its work
 	Reason  string
 	// Next says, with Running, that the next write is due: see Continuer.
 	Next bool

@@ -11,6 +11,9 @@ import (
 // afterClear brings an incident whose series is well to its end. What it has
 // thrown is taken back first, newest first, as each switch's undo mode says.
 func (l *look) afterClear() signalbox.Decision {
+	if d, waits := l.badlyEnded(); waits {
+		return d
+	}
 	var waiting *signalbox.Decision
 	for _, a := range slices.Backward(l.actions) {
 		if a.Step.Tells || !l.stands(a) {
@@ -34,6 +37,30 @@ func (l *look) afterClear() signalbox.Decision {
 		return d
 	}
 	return l.resolve()
+}
+
+// badlyEnded pages for a step that ran and failed, such as the smoke tests after a
+// rollback, though all is well again. The incident stays open until the page is
+// acknowledged, and at most as long as what is thrown waits to be taken back.
+func (l *look) badlyEnded() (d signalbox.Decision, waits bool) {
+	i := slices.IndexFunc(l.actions, func(a *signalbox.Action) bool { return a.Undoes == "" && !a.Step.Tells && a.Ran() })
+	if i < 0 {
+		return d, false
+	}
+	a := l.actions[i]
+	if l.inc.GaveUp == "" {
+		return l.giveUp(throw(&a.Step)+" ran and failed: "+a.Reason, ""), true
+	}
+	end := l.inc.ClearAt.Add(l.afterHealthy())
+	if l.inc.Page == "" || !l.now.Before(end) {
+		return d, false
+	}
+	l.read(signalbox.PageKey(l.inc.Page))
+	if p := l.w.State.Pages[l.inc.Page]; p == nil || !p.AckedAt.IsZero() {
+		return d, false
+	}
+	l.at(end)
+	return l.hold("ran", "%s ran and failed: it stays open until its page is acknowledged, at most until %s", throw(&a.Step), clock(end)), true
 }
 
 // restore decides on one action whose effect stands after its incident is over.

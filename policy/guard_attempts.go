@@ -9,7 +9,8 @@ import (
 
 // An attempt that surely had no effect (refused by its target, or sealed after
 // a crash) may be made again, as another action with fresh evidence: after a
-// pause that grows, and at most maxAttempts times in all.
+// pause that grows, and at most maxAttempts times in all. One that ran and failed
+// is not made again: what it has done is for a person to see.
 const (
 	maxAttempts   = 3
 	firstPause    = 2 * time.Second
@@ -19,17 +20,14 @@ const (
 
 // guardAttempts spaces and bounds the attempts at one step.
 func guardAttempts(l *look, m *move) answer {
-	n, last := 0, (*signalbox.Action)(nil)
-	for _, a := range l.actions {
-		if a.Stage == signalbox.Broken && m.sameAs(a) {
-			n, last = n+1, a
-		}
-	}
-	if n == 0 {
+	n, last := l.attempts(m)
+	switch {
+	case n == 0:
 		return answer{effect: passes, detail: fmt.Sprintf("first attempt of %d", maxAttempts)}
-	}
-	if n >= maxAttempts {
-		return answer{stops, fmt.Sprintf("%d attempts had no effect, the last one: %s", n, last.Reason), "mend what refuses it, then release its target"}
+	case last.Ran():
+		return answer{stops, exhausted(n, last), "look at what it has done; the rest is a person's"}
+	case n >= maxAttempts:
+		return answer{stops, exhausted(n, last), "mend what refuses it, then release its target"}
 	}
 	pause := firstPause
 	for range n - 1 {
@@ -41,6 +39,28 @@ func guardAttempts(l *look, m *move) answer {
 		return answer{waits, detail, "tried again at " + clock(end)}
 	}
 	return answer{effect: passes, detail: detail}
+}
+
+// attempts counts those at a move that failed, and returns the last of them, or
+// the one that ran.
+func (l *look) attempts(m *move) (n int, last *signalbox.Action) {
+	for _, a := range l.actions {
+		if a.Stage != signalbox.Broken || !m.sameAs(a) {
+			continue
+		}
+		if n++; last == nil || !last.Ran() {
+			last = a
+		}
+	}
+	return n, last
+}
+
+// exhausted says why no other attempt is made.
+func exhausted(n int, last *signalbox.Action) string {
+	if last.Ran() {
+		return "it ran and failed: " + last.Reason
+	}
+	return fmt.Sprintf("%d attempts had no effect, the last one: %s", n, last.Reason)
 }
 
 // sameAs reports whether a was an attempt at this move.

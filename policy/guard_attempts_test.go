@@ -46,3 +46,48 @@ func TestGuardAttempts(t *testing.T) {
 		})
 	}
 }
+
+// What ran and failed is not made again, however long ago: automation gives up,
+// or goes on where the runbook says what to do then.
+func TestWhatRanAndFailedIsNotMadeAgain(t *testing.T) {
+	b := newBox(t)
+	b.broke(1, time.Hour)
+	b.w.State.Actions[b.inc().Actions[0]].Receipt = signalbox.Receipt{At: b.w.Now, Detail: "run 7 ended with failure"}
+	d := b.want(signalbox.Escalate, attemptsGuard)
+	if r := reason(d.Because, attemptsGuard); d.GaveUp == "" || r.Passed || r.Detail != "it ran and failed: sealed" {
+		t.Errorf("got %s", tell(d))
+	}
+
+	p := failover()
+	rescue := pageStep("devops")
+	rescue.Rescue = 1
+	p.Runbook = append(p.Runbook, rescue)
+	b = newBox(t, p)
+	b.broke(1, time.Hour)
+	b.w.State.Actions[b.inc().Actions[0]].Receipt = signalbox.Receipt{At: b.w.Now}
+	if d := b.want(signalbox.Advance, "step"); d.Mark == nil || d.Mark.State != signalbox.StepFailed || d.Mark.Index != 0 {
+		t.Errorf("got %s", tell(d))
+	}
+}
+
+// It is paged also where all is well by then: the smoke tests after a rollback.
+func TestWhatRanAndFailedIsPagedWhereAllIsWell(t *testing.T) {
+	for name, end := range map[string]func(b *box, page *signalbox.Page){
+		"acknowledged":     func(b *box, page *signalbox.Page) { page.AckedAt = b.w.Now },
+		"after_healthy on": func(b *box, _ *signalbox.Page) { b.later(30 * time.Minute) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBox(t)
+			b.broke(1, time.Second)
+			b.w.State.Actions[b.inc().Actions[0]].Receipt = signalbox.Receipt{At: b.w.Now}
+			b.healed()
+			d := b.want(signalbox.Escalate, "gave_up")
+			b.paged(d)
+			page := &signalbox.Page{Key: "page-1"}
+			b.w.State.Pages["page-1"] = page
+			b.readsAll(b.want(signalbox.Hold, "ran"), signalbox.PageKey("page-1"))
+			end(b, page)
+			b.want(signalbox.Resolve, "")
+		})
+	}
+}

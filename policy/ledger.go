@@ -90,5 +90,5 @@ func (l *look) ledgerFull(m *move) answer {
 // mayHaveTaken reports whether an action's ids may have been done: one that
 // failed after it had begun, by its receipt, may have done some.
 func mayHaveTaken(a *signalbox.Action) bool {
-	return a.Undoes == "" && (a.Stage != signalbox.Broken || !a.Receipt.At.IsZero())
+	return a.Undoes == "" && (a.Stage != signalbox.Broken || a.Ran())
 }

@@ -238,7 +238,7 @@ func (l *look) undoOf(id signalbox.ActionID) *signalbox.Action {
 			tries, last = tries+1, a
 		}
 	}
-	if last != nil && last.Stage == signalbox.Broken && tries < maxAttempts {
+	if last != nil && last.Stage == signalbox.Broken && !last.Ran() && tries < maxAttempts {
 		return nil
 	}
 	return last

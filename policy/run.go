@@ -150,11 +150,12 @@ func (l *look) goOn(plan *signalbox.Plan, r *rule) signalbox.Decision {
 		l.at(end)
 	}
 	m := &move{plan: plan, index: i, step: s, rule: r}
+	if n, last := l.attempts(m); rescued(plan, i) && (n >= maxAttempts || n > 0 && last.Ran()) {
+		return l.advance(plan, i, signalbox.StepFailed, exhausted(n, last))
+	}
 	switch {
 	case s.Kind == waitKind:
 		return l.waitFor(m)
-	case l.attempts(m) >= maxAttempts && rescued(plan, i):
-		return l.advance(plan, i, signalbox.StepFailed, fmt.Sprintf("%d attempts had no effect", maxAttempts))
 	case s.If != "" && s.Else == signalbox.ElseSkip:
 		if ok, detail, err := l.condition(m); err == nil && !ok {
 			return l.advance(plan, i, signalbox.StepSkipped, detail)
@@ -173,16 +174,6 @@ func onlyTells(plan *signalbox.Plan) bool {
 		}
 	}
 	return true
-}
-
-// attempts counts those at a move that had no effect.
-func (l *look) attempts(m *move) (n int) {
-	for _, a := range l.actions {
-		if a.Stage == signalbox.Broken && m.sameAs(a) {
-			n++
-		}
-	}
-	return n
 }
 
 // putInForce begins a runbook before its first step is taken: that step's time

@@ -268,7 +268,7 @@ func (l *loop) start(a *signalbox.Action) {
 		case err == nil:
 			act.Receipt = receipt // all that a Probe can know where nothing can be read back
 			p = l.e.probe(ctx, set, act)
-			if p.Phase == signalbox.Succeeded && p.Receipt.At.IsZero() {
+			if (p.Phase == signalbox.Succeeded || p.Phase == signalbox.Fell) && p.Receipt.At.IsZero() {
 				p.Receipt = receipt
 			}
 		case errors.As(err, &failure):

@@ -165,7 +165,13 @@ func (l *loop) progressed(auth *authority, id signalbox.ActionID, p signalbox.Pr
 	switch p.Phase {
 	case signalbox.Succeeded:
 		l.finish(a, signalbox.Done, p)
-	case signalbox.Fell, signalbox.NotStarted:
+	case signalbox.Fell:
+		if p.Receipt.At.IsZero() {
+			p.Receipt = a.Receipt // it had begun
+		}
+		l.finish(a, signalbox.Broken, p)
+	case signalbox.NotStarted:
+		p.Receipt = signalbox.Receipt{}
 		l.finish(a, signalbox.Broken, p)
 	case signalbox.Running:
 		l.stillOpen(auth, id, p)
@@ -230,6 +236,8 @@ func (l *loop) freed(w *write, a *signalbox.Action, t *signalbox.TargetState) {
 		t.Holder = ""
 	}
 	switch {
+	case a.Ran(): // what it did is not known
+		t.Token = a.Token
 	case a.Stage != signalbox.Done:
 		t.Acted = refund(t.Acted, a.ClaimedAt)
 	case a.Undoes != "":
@@ -244,18 +252,18 @@ func (l *loop) freed(w *write, a *signalbox.Action, t *signalbox.TargetState) {
 	}
 }
 
-// giveBack returns to the budgets what an action spent that had no effect.
+// giveBack returns to the budgets what an action spent that had no effect; one
+// that ran may have done a part of its work.
 func (l *loop) giveBack(w *write, a *signalbox.Action) {
-	if a.Undoes != "" || len(a.Forecast.Targets) == 0 {
+	if a.Undoes != "" || len(a.Forecast.Targets) == 0 || a.Ran() {
 		return
 	}
 	for _, scope := range a.Spends {
-		switch {
-		case !strings.HasPrefix(scope, policy.ItemsPrefix):
-			w.put(journal.PutSpend(&signalbox.Spend{Scope: scope, Times: refund(l.spent(scope), a.ClaimedAt)}))
-		case a.Receipt.At.IsZero(): // what had begun may have done some of its ids
+		if strings.HasPrefix(scope, policy.ItemsPrefix) {
 			w.put(journal.PutSpend(policy.RefundItems(l.state.Budgets[scope], scope, a.Step.Items, a.ClaimedAt)))
+			continue
 		}
+		w.put(journal.PutSpend(&signalbox.Spend{Scope: scope, Times: refund(l.spent(scope), a.ClaimedAt)}))
 	}
 }
 

@@ -39,7 +39,11 @@ func annotation(a *signalbox.Action, inc *signalbox.Incident) kind.Annotation {
 	if a.Undoes != "" {
 		b.WriteString(", taking back " + string(a.Undoes))
 	}
-	b.WriteString(": " + stages[a.Stage])
+	if a.Ran() {
+		b.WriteString(": ran and failed")
+	} else {
+		b.WriteString(": " + stages[a.Stage])
+	}
 	if o := outcomeWords[a.Outcome]; o != "" {
 		b.WriteString(", " + o)
 	}

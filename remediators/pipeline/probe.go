@@ -96,8 +96,9 @@ func (r *remediator) verdict(ctx context.Context, h *hub, a signalbox.Action, fo
 	if !found.ended() {
 		return signalbox.Progress{Phase: signalbox.Running, Receipt: r.receipt(found, "is "+found.state()), Reason: found.String()}, nil
 	}
+	failed := r.receipt(found, "ended with "+found.state())
 	if want := shaOf(a.Forecast.Version); want != "" && found.SHA != want {
-		return signalbox.Progress{Phase: signalbox.Fell, Reason: fmt.Sprintf("%s is of commit %.12s, and not of %.12s, which was chosen", found, plain(found.SHA), want)}, nil
+		return signalbox.Progress{Phase: signalbox.Fell, Receipt: failed, Reason: fmt.Sprintf("%s is of commit %.12s, and not of %.12s, which was chosen", found, plain(found.SHA), want)}, nil
 	}
 	if found.Conclusion == "success" {
 		return signalbox.Progress{Phase: signalbox.Succeeded, Receipt: r.receipt(found, "succeeded: "+webLink(found.Link))}, nil
@@ -105,7 +106,7 @@ func (r *remediator) verdict(ctx context.Context, h *hub, a signalbox.Action, fo
 	reason := found.String()
 	jobs, err := h.jobs(ctx, found.ID)
 	if err != nil {
-		return signalbox.Progress{Phase: signalbox.Fell, Reason: reason + "; its jobs can't be read"}, nil
+		return signalbox.Progress{Phase: signalbox.Fell, Receipt: failed, Reason: reason + "; its jobs can't be read"}, nil
 	}
 	for i := range jobs {
 		if j := &jobs[i]; j.Status == "completed" && j.Conclusion != "success" && j.Conclusion != "skipped" && j.Conclusion != "neutral" {
@@ -116,7 +117,7 @@ func (r *remediator) verdict(ctx context.Context, h *hub, a signalbox.Action, fo
 			break
 		}
 	}
-	return signalbox.Progress{Phase: signalbox.Fell, Reason: reason}, nil
+	return signalbox.Progress{Phase: signalbox.Fell, Receipt: failed, Reason: reason}, nil
 }
 
 // shaOf is the commit that a forecast chose; "": none.
