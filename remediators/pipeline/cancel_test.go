@@ -56,6 +56,18 @@ func TestCancel(t *testing.T) {
 	s.probe(a, signalbox.Succeeded, "was cancelled; done: checkout")
 	s.Finish(104, "success")
 	s.probe(a, signalbox.Fell, "before it could be cancelled")
+	whole := steps("backfill")
+	whole.Name = "apply"
+	s.SetRuns(7, standin.Run{ID: 104, Status: "in_progress", Branch: "main", Created: ago(0)})
+	s.SetJobs(104, whole)
+	if f := s.preview(step); !strings.Contains(f.Refused, `job "apply" is in progress`) {
+		t.Errorf("within a job that must not be cut off: got %+v", f)
+	}
+	whole.Status, whole.Conclusion, whole.Steps = "completed", "success", nil
+	s.SetJobs(104, whole, standin.Job{ID: 2, Name: "verify", Status: "in_progress"})
+	if f := s.preview(step); f.Refused != "" || f.NeedsApproval == "" {
+		t.Errorf("after that job: got %+v", f)
+	}
 	s.SetRuns(7, standin.Run{ID: 104, Status: "queued", Created: ago(0)}, standin.Run{ID: 105, Status: "queued", Created: ago(0)})
 	if f := s.preview(step); !strings.Contains(f.Refused, "2 runs are under way") {
 		t.Errorf("two under way: got %+v", f)

@@ -21,13 +21,14 @@ type choice struct {
 
 // rule is what makes a tag stable.
 type rule struct {
-	tag   *regexp.Regexp // anchored
-	least time.Duration
+	tag    *regexp.Regexp // anchored
+	least  time.Duration  // in production
+	within time.Duration  // since the newest deploy began; 0: any time
 }
 
 func (s *Stable) rule() (rule, error) {
 	re, err := regexp.Compile(`^(?:` + s.TagPattern + `)$`)
-	return rule{tag: re, least: s.InProductionFor.Std()}, err
+	return rule{tag: re, least: s.InProductionFor.Std(), within: s.DeployedWithin.Std()}, err
 }
 
 // choose finds the previous stable tag among the runs of the deploy and of the
@@ -42,6 +43,9 @@ func (u rule) choose(deploys, smokes []run, now time.Time) (choice, string) {
 		if !deploys[i].ended() {
 			return c, fmt.Sprintf("a deploy is under way, and one at a time is done: %s", &deploys[i])
 		}
+	}
+	if since := now.Sub(c.failing.Started); u.within > 0 && since > u.within {
+		return c, fmt.Sprintf("the newest deploy began %s ago, and only one of the last %s is taken for the cause: %s", since.Round(time.Minute), u.within, &c.failing)
 	}
 	seen := map[string]bool{}
 	for i := range deploys {

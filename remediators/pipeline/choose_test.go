@@ -68,6 +68,21 @@ func TestChoose(t *testing.T) {
 	}
 }
 
+// A deploy of long ago is not taken for what is wrong now.
+func TestDeployedWithin(t *testing.T) {
+	deploys, smokes := []run{ran(3, "v1.3", "success", 3), ran(2, "v1.2", "success", 50)}, []run{ran(12, "v1.2", "success", 49)}
+	u := versions
+	for within, refused := range map[time.Duration]string{
+		0: "", 3 * time.Hour: "",
+		3*time.Hour - time.Second: "the newest deploy began 3h0m0s ago, and only one of the last 2h59m59s is taken for the cause: run 3 of v1.3",
+	} {
+		u.within = within
+		if got, why := u.choose(deploys, smokes, moment); (why == "") != (refused == "") || !strings.HasPrefix(why, refused) || (got.tag == "v1.2") != (why == "") {
+			t.Errorf("%s: got %q, refused %q", within, got.tag, why)
+		}
+	}
+}
+
 // What is chosen has a deploy and smoke tests that passed, was in production
 // long enough, is not the failing one, and does not depend on the list's order.
 func TestChooseHolds(t *testing.T) {

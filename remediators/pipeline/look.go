@@ -206,22 +206,31 @@ func (h *hub) lookCancelled(ctx context.Context, v *view) error {
 	v.Found = v.run.String() + ": " + p.String()
 	v.Reach = "what is left of " + v.run.String()
 	v.ByHand = fmt.Sprintf("gh run rerun %d -R %s", v.run.ID, reach.Quote(h.spec.Owner+"/"+h.spec.Repository))
-	for _, step := range p.now {
-		if slices.Contains(h.spec.Cancel.NeverDuring, step) {
-			v.Refused = fmt.Sprintf("step %q is in progress, and must not be cut off: %s", plain(step), v.Found)
-			return nil
+	for _, part := range []struct {
+		word  string
+		names []string
+	}{{"step", p.now}, {"job", p.jobs}} {
+		for _, name := range part.names {
+			if slices.Contains(h.spec.Cancel.NeverDuring, name) {
+				v.Refused = fmt.Sprintf("%s %q is in progress, and must not be cut off: %s", part.word, plain(name), v.Found)
+				return nil
+			}
 		}
 	}
 	v.NeedsApproval = "what is cancelled stays half done: " + p.String()
 	return nil
 }
 
-// progress is how far a run has come, by the names of its steps.
-type progress struct{ done, now, left, failed []string }
+// progress is how far a run has come, by the names of its steps, and of the jobs
+// that are in progress.
+type progress struct{ done, now, left, failed, jobs []string }
 
 func progressOf(jobs []job) progress {
 	var p progress
 	for i := range jobs {
+		if jobs[i].Status == "in_progress" {
+			p.jobs = append(p.jobs, jobs[i].Name)
+		}
 		for _, s := range jobs[i].Steps {
 			switch {
 			case s.Status == "in_progress":

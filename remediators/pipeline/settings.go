@@ -53,6 +53,8 @@ type Stable struct {
 	SmokeWorkflow string `yaml:"smoke_workflow" json:"smoke_workflow" jsonschema:"required"`
 	// How long without a break it must have been in production.
 	InProductionFor kind.Duration `yaml:"in_production_for,omitempty" json:"in_production_for,omitzero" default:"24h"`
+	// How long ago the deploy that is taken for the failing one may have begun; absent: any time.
+	DeployedWithin kind.Duration `yaml:"deployed_within,omitempty" json:"deployed_within,omitzero"`
 	// The environment whose deployments must say so too; absent: the runs alone tell.
 	Environment string `yaml:"environment,omitempty" json:"environment,omitempty"`
 	// Paths (** crosses folders) whose change between the two versions needs a person's approval.
@@ -63,7 +65,7 @@ type Stable struct {
 
 // Cancel says when a run must not be cancelled.
 type Cancel struct {
-	// The names of steps during which it is not cancelled: a statement that must not be cut off.
+	// The names of jobs and steps during which it is not cancelled: a statement that must not be cut off.
 	NeverDuring []string `yaml:"never_during" json:"never_during" jsonschema:"required,minItems=1"`
 }
 
@@ -145,7 +147,7 @@ func (s *Settings) Validate(fail kind.Fail) {
 		s.Stable.validate(fail)
 	}
 	if s.Cancel != nil && len(s.Cancel.NeverDuring) == 0 {
-		fail("cancel.never_during", "must name at least one step during which the run is not cancelled", nil)
+		fail("cancel.never_during", "must name at least one job or step during which the run is not cancelled", nil)
 	}
 	if len(s.moves()) == 0 {
 		fail("ref", "must be given, or ref_from, stable or cancel: there is nothing to do", nil)
@@ -187,6 +189,9 @@ func (s *Stable) validate(fail kind.Fail) {
 	}
 	if s.InProductionFor < 0 || s.InProductionFor.Std() > 90*24*time.Hour {
 		fail("stable.in_production_for", "must be at most 90 days", s.InProductionFor.String())
+	}
+	if s.DeployedWithin < 0 || s.DeployedWithin.Std() > 90*24*time.Hour {
+		fail("stable.deployed_within", "must be at most 90 days", s.DeployedWithin.String())
 	}
 	if len(s.Migrations) == 0 {
 		fail("stable.migrations", "must list the paths of schema migrations", nil)

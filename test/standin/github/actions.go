@@ -231,7 +231,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, repository, na
 		}
 	}
 	run := Run{
-		ID: 9000 + int64(len(s.runs[f.ID])), Number: 1, Status: "queued", Branch: asked.Ref, SHA: or(s.tags[asked.Ref], strings.Repeat("f", 40)),
+		ID: 9000 + int64(s.known()), Number: 1, Status: "queued", Branch: asked.Ref, SHA: or(s.tags[asked.Ref], strings.Repeat("f", 40)),
 		Event: "workflow_dispatch", Created: s.o.Now(), Title: f.Name, Inputs: asked.Inputs,
 	}
 	if f.RunName != "" {
@@ -246,6 +246,14 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, repository, na
 	s.send(w, r, http.StatusOK, map[string]any{
 		"workflow_run_id": run.ID, "run_url": "https://api.github.com" + own, "html_url": "https://github.com" + strings.TrimPrefix(own, "/repos"),
 	})
+}
+
+// known counts the runs of all workflows.
+func (s *Server) known() (n int) {
+	for _, runs := range s.runs {
+		n += len(runs)
+	}
+	return n
 }
 
 func (s *Server) cancel(w http.ResponseWriter, r *http.Request, id string) {
