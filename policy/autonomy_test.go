@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -227,5 +228,21 @@ func TestShadowFindsNoHand(t *testing.T) {
 	b.foresee(throwTo("b"), "a").Hand = "the fence is not ours"
 	if d := b.decide(); len(d.Shadow) != 1 || len(d.Hands) > 0 || d.Demote != "" {
 		t.Errorf("got %+v:\n%s", d.Shadow, tell(d))
+	}
+}
+
+// In shadow what counts is what would be thrown, not what would be told before it.
+func TestShadowTellsWhatWouldBeThrown(t *testing.T) {
+	p := failover()
+	p.Autonomy = Shadow
+	said := signalbox.Step{Kind: "announce", Name: "ops-alerts", Spec: json.RawMessage(`{}`), Tool: true, Flow: signalbox.Flow{Tells: true}}
+	p.Runbook = append([]signalbox.Step{said, pageStep("backend")}, p.Runbook...)
+	d := newBox(t, p).want(signalbox.Escalate, "")
+	if len(d.Shadow) != 1 || d.Shadow[0].Step == nil || d.Shadow[0].Step.Name != "read-endpoint" || d.Shadow[0].Verdict != signalbox.Act {
+		t.Errorf("got %+v", d.Shadow)
+	}
+	p.Runbook = p.Runbook[:2]
+	if d := newBox(t, p).decide(); len(d.Shadow) != 1 || d.Shadow[0].Step.Name != "ops-alerts" {
+		t.Errorf("of a runbook that throws nothing: got %+v", d.Shadow)
 	}
 }

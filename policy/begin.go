@@ -146,16 +146,27 @@ func (l *look) watch(r *rule) {
 	l.shadow = append(l.shadow, s)
 }
 
-// firstThrow moves on to the first step that a runbook would take: past those
-// that wait, and those that would be skipped.
+// firstThrow moves on to the first step that a runbook would throw: past those
+// that wait, tell or page, and those that would be skipped. Where it throws
+// nothing, it is the first that is taken at all.
 func (l *look) firstThrow(m *move) {
+	first := -1
 	for i := range m.plan.Steps {
 		m.index, m.step = i, &m.plan.Steps[i]
 		if m.step.Kind == waitKind || m.step.Rescue != 0 {
 			continue
 		}
-		if ok, _, err := l.condition(m); m.step.Else != signalbox.ElseSkip || ok || err != nil {
+		if ok, _, err := l.condition(m); m.step.Else == signalbox.ElseSkip && !ok && err == nil {
+			continue
+		}
+		if !quiet(m.step) {
 			return
 		}
+		if first < 0 {
+			first = i
+		}
+	}
+	if first >= 0 {
+		m.index, m.step = first, &m.plan.Steps[first]
 	}
 }
