@@ -125,12 +125,10 @@ func (c *configMap) state(cm *corev1.ConfigMap) (state, error) {
 	if cm.Immutable != nil && *cm.Immutable {
 		st.blocked = "the ConfigMap is immutable: make it anew without immutable: true"
 	}
-	if raw, ok := cm.Annotations[annotation(c.spec.Key)]; ok {
-		f, err := fence.Parse([]byte(raw))
-		if err != nil {
-			st.blocked = fmt.Sprintf("annotation %s %v; to hand it back: %s", annotation(c.spec.Key), err, c.handBack())
-		}
-		st.fence = f
+	f, blocked := fence.In(cm.Annotations, annotation(c.spec.Key), c.handBack())
+	st.fence = f
+	if blocked != "" {
+		st.blocked = blocked
 	}
 	return st, nil
 }

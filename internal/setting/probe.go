@@ -7,6 +7,7 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/fence"
 	"github.com/signalbox/signalbox/internal/reach"
 )
 
@@ -50,16 +51,10 @@ func (r *remediator) byFence(a signalbox.Action, st state, want string) signalbo
 		return r.succeeded(st, fmt.Sprintf("%s was put to %s, and someone else changed it since to %q", a.Step.Name, a.Step.To, reach.Shown(st.value)))
 	case a.Forecast.Already && st.value == want:
 		return r.succeeded(st, fmt.Sprintf("%s was at %s already", a.Step.Name, a.Step.To))
-	case f.Sealed == a.ID && f.Token > a.Token:
-		return signalbox.Progress{Phase: signalbox.NotStarted, Reason: fmt.Sprintf("it had not been written when it was sealed with token %d", f.Token)}
-	case f.Token > a.Token:
-		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: fmt.Sprintf("a later action, %s, wrote over it: what was there before can't be told", f.Action)}
-	case a.Sealed > 0:
-		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: "its seal is gone from the target"}
-	case st.value == a.Forecast.Found:
-		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: "not written yet, and not sealed: a late write may still come"}
+	case f.Token <= a.Token && a.Sealed == 0 && st.value != a.Forecast.Found:
+		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: fmt.Sprintf("value %q is there, without the action's fence", reach.Shown(st.value))}
 	}
-	return signalbox.Progress{Phase: signalbox.InDoubt, Reason: fmt.Sprintf("value %q is there, without the action's fence", reach.Shown(st.value))}
+	return f.Unwritten(a)
 }
 
 func (r *remediator) readBack(a signalbox.Action, st state, want string) signalbox.Progress {
@@ -90,41 +85,24 @@ func (r *remediator) Seal(ctx context.Context, a signalbox.Action, t signalbox.T
 	if err != nil {
 		return err
 	}
-	if t <= a.Token {
-		return fmt.Errorf("switch %q: a seal's token must be above the action's (%d), got %d", a.Step.Name, a.Token, t)
-	}
-	for range writeAttempts {
-		st, err := b.read(ctx)
-		if err != nil {
-			return fmt.Errorf("switch %q: seal: %w", a.Step.Name, err)
-		}
-		if done, err := sealable(a, st, t); done || err != nil {
+	err = fence.Sealing[state]{
+		Look: b.read,
+		Held: func(st state) (fence.Fence, error) {
+			switch {
+			case st.blocked != "":
+				return st.fence, errors.New(st.blocked)
+			case st.class != signalbox.ClassA:
+				return st.fence, fmt.Errorf("its target has no place for a fence (class %s)", st.class)
+			}
+			return st.fence, nil
+		},
+		Put: func(ctx context.Context, st state, f fence.Fence) error {
+			_, err := b.write(ctx, st, change{fence: f}, a.Gate)
 			return err
-		}
-		_, err = b.write(ctx, st, change{fence: st.fence.Seal(a, t)}, a.Gate)
-		if errors.Is(err, reach.ErrConflict) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("switch %q: seal: %w", a.Step.Name, err)
-		}
-		return nil
+		},
+	}.Do(ctx, a, t)
+	if err != nil {
+		return fmt.Errorf("switch %q: %w", a.Step.Name, err)
 	}
-	return fmt.Errorf("switch %q: seal: %w, %d times in a row", a.Step.Name, reach.ErrConflict, writeAttempts)
-}
-
-// sealable reports done where there is nothing left to seal.
-func sealable(a signalbox.Action, st state, t signalbox.Token) (done bool, err error) {
-	f := st.fence
-	switch {
-	case st.blocked != "":
-		return false, fmt.Errorf("switch %q: can't be sealed: %s", a.Step.Name, st.blocked)
-	case st.class != signalbox.ClassA:
-		return false, fmt.Errorf("switch %q: can't be sealed: its target has no place for a fence (class %s)", a.Step.Name, st.class)
-	case f.Action == a.ID, f.Sealed == a.ID && f.Token >= t:
-		return true, nil
-	case f.Token >= t:
-		return false, fmt.Errorf("switch %q: can't be sealed: the fence on the target is ahead (its token is %d, the seal's %d)", a.Step.Name, f.Token, t)
-	}
-	return false, nil
+	return nil
 }

@@ -8,12 +8,9 @@ import (
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/cluster"
+	"github.com/signalbox/signalbox/internal/fence"
 	"github.com/signalbox/signalbox/internal/reach"
 )
-
-// writeAttempts bounds how often a write is tried again because something else
-// on the same target, another key of the ConfigMap, changed under it.
-const writeAttempts = 5
 
 // remediator flips switches. It keeps connections, and no state of actions; it
 // is safe for concurrent use.
@@ -149,12 +146,7 @@ func undo(sp spec, s signalbox.Step, f signalbox.Forecast, want string) (*signal
 // sealed since, may still come through.
 func (r *remediator) Start(ctx context.Context, a signalbox.Action) (signalbox.Receipt, error) {
 	receipt, err := r.start(ctx, a)
-	inDoubt := (a.Stage == signalbox.Started || a.Stage == signalbox.Doubt) && a.Sealed == 0
-	var failure *signalbox.Failure
-	if inDoubt && errors.As(err, &failure) {
-		return receipt, fmt.Errorf("an earlier attempt is in doubt, and this one had no effect: %s", failure.Error())
-	}
-	return receipt, err
+	return receipt, fence.InDoubt(a, err)
 }
 
 func (r *remediator) start(ctx context.Context, a signalbox.Action) (signalbox.Receipt, error) {
@@ -166,34 +158,24 @@ func (r *remediator) start(ctx context.Context, a signalbox.Action) (signalbox.R
 	if len(sp.Stages) > 0 {
 		to, want = sp.Stages[0], sp.Positions[sp.Stages[0]]
 	}
-	var first state
-	for attempt := range writeAttempts {
-		st, err := b.read(ctx)
-		if err != nil {
-			return signalbox.Receipt{}, reach.Unsent(err)
-		}
-		if attempt == 0 {
-			first = st
-		}
-		if attempt > 0 && st.class == signalbox.ClassC && st.value == want {
-			return signalbox.Receipt{}, fmt.Errorf("switch %q: the value wanted appeared during the write, and the target can't tell whose it is", a.Step.Name)
-		}
-		if receipt, done, err := r.judge(a, sp, st, want); done || err != nil {
-			return receipt, err
-		}
-		if st.fence != first.fence {
-			return signalbox.Receipt{}, reach.Refused("switch %q: someone else wrote it at the same time", a.Step.Name)
-		}
-		version, err := b.write(ctx, st, change{value: &want, fence: r.fence(a, sp, want, st.value)}, a.Gate)
-		if errors.Is(err, reach.ErrConflict) {
-			continue
-		}
-		if err != nil {
-			return signalbox.Receipt{}, err
-		}
-		return signalbox.Receipt{At: r.now(), Version: version, Detail: fmt.Sprintf("%s is at %s (was %s)", a.Step.Name, to, sp.position(st.value))}, nil
-	}
-	return signalbox.Receipt{}, reach.Refused("switch %q: %v, %d times in a row", a.Step.Name, reach.ErrConflict, writeAttempts)
+	return fence.Writing[state]{
+		Name: fmt.Sprintf("switch %q", a.Step.Name),
+		Look: b.read,
+		Held: func(st state) fence.Fence { return st.fence },
+		Judge: func(st state, again bool) (signalbox.Receipt, bool, error) {
+			if again && st.class == signalbox.ClassC && st.value == want {
+				return signalbox.Receipt{}, false, fmt.Errorf("switch %q: the value wanted appeared during the write, and the target can't tell whose it is", a.Step.Name)
+			}
+			return r.judge(a, sp, st, want)
+		},
+		Put: func(ctx context.Context, st state) (signalbox.Receipt, error) {
+			version, err := b.write(ctx, st, change{value: &want, fence: r.fence(a, sp, want, st.value)}, a.Gate)
+			if err != nil {
+				return signalbox.Receipt{}, err
+			}
+			return signalbox.Receipt{At: r.now(), Version: version, Detail: fmt.Sprintf("%s is at %s (was %s)", a.Step.Name, to, sp.position(st.value))}, nil
+		},
+	}.Do(ctx)
 }
 
 // judge holds a fresh look against the action: done where its effect is there

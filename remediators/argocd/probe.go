@@ -8,6 +8,7 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/fence"
 	"github.com/signalbox/signalbox/internal/reach"
 )
 
@@ -25,7 +26,6 @@ func (r *remediator) Probe(ctx context.Context, a signalbox.Action) (signalbox.P
 	if err != nil {
 		return signalbox.Progress{}, fmt.Errorf("tool %q: %w", a.Step.Name, err)
 	}
-	f := st.fence
 	switch {
 	case written(a, st):
 		return r.follow(t, a, st), nil
@@ -33,14 +33,8 @@ func (r *remediator) Probe(ctx context.Context, a signalbox.Action) (signalbox.P
 		return r.succeeded(st, fmt.Sprintf("%s was %s already", a.Step.Name, a.Step.To)), nil
 	case st.blocked != "":
 		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: st.blocked}, nil
-	case f.Sealed == a.ID && f.Token > a.Token:
-		return signalbox.Progress{Phase: signalbox.NotStarted, Reason: fmt.Sprintf("it had not been written when it was sealed with token %d", f.Token)}, nil
-	case f.Token > a.Token:
-		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: fmt.Sprintf("a later action, %s, wrote over it: what was there before can't be told", f.Action)}, nil
-	case a.Sealed > 0:
-		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: "its seal is gone from the target"}, nil
 	}
-	return signalbox.Progress{Phase: signalbox.InDoubt, Reason: "not written yet, and not sealed: a late write may still come"}, nil
+	return st.fence.Unwritten(a), nil
 }
 
 // follow tells how far what was written has come.
@@ -114,28 +108,25 @@ func (r *remediator) Seal(ctx context.Context, a signalbox.Action, token signalb
 	if err != nil {
 		return err
 	}
-	if token <= a.Token {
-		return fmt.Errorf("tool %q: a seal's token must be above the action's (%d), got %d", a.Step.Name, a.Token, token)
-	}
-	for range writeAttempts {
-		st, err := t.read(ctx)
-		if err != nil {
-			return fmt.Errorf("tool %q: seal: %w", a.Step.Name, err)
-		}
-		if st.blocked != "" {
-			return fmt.Errorf("tool %q: can't be sealed: %s", a.Step.Name, st.blocked)
-		}
-		if done, err := st.fence.Sealable(a, token); done || err != nil || written(a, st) {
+	err = fence.Sealing[state]{
+		Look: t.read,
+		Held: func(st state) (fence.Fence, error) {
+			f := st.fence
+			if st.blocked != "" {
+				return f, errors.New(st.blocked)
+			}
+			if written(a, st) { // by its operation, though the fence is another's by now
+				f.Action = a.ID
+			}
+			return f, nil
+		},
+		Put: func(ctx context.Context, st state, f fence.Fence) error {
+			_, err := t.write(ctx, st, f, nil, false, a.Gate)
 			return err
-		}
-		_, err = t.write(ctx, st, st.fence.Seal(a, token), nil, false, a.Gate)
-		if errors.Is(err, reach.ErrConflict) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("tool %q: seal: %w", a.Step.Name, err)
-		}
-		return nil
+		},
+	}.Do(ctx, a, token)
+	if err != nil {
+		return fmt.Errorf("tool %q: %w", a.Step.Name, err)
 	}
-	return fmt.Errorf("tool %q: seal: %w, %d times in a row", a.Step.Name, reach.ErrConflict, writeAttempts)
+	return nil
 }

@@ -11,12 +11,9 @@ import (
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/cluster"
+	"github.com/signalbox/signalbox/internal/fence"
 	"github.com/signalbox/signalbox/internal/reach"
 )
-
-// writeAttempts bounds how often a write is tried again because the Application
-// changed under it: Argo CD writes its status often.
-const writeAttempts = 5
 
 // remediator asks for operations. It keeps connections, and no state of actions;
 // it is safe for concurrent use.
@@ -87,12 +84,7 @@ func (r *remediator) Preview(ctx context.Context, s signalbox.Step) (signalbox.F
 // earlier Start of the same action, not sealed since, may still come through.
 func (r *remediator) Start(ctx context.Context, a signalbox.Action) (signalbox.Receipt, error) {
 	receipt, err := r.start(ctx, a)
-	inDoubt := (a.Stage == signalbox.Started || a.Stage == signalbox.Doubt) && a.Sealed == 0
-	var failure *signalbox.Failure
-	if inDoubt && errors.As(err, &failure) {
-		return receipt, fmt.Errorf("an earlier attempt is in doubt, and this one had no effect: %s", failure.Error())
-	}
-	return receipt, err
+	return receipt, fence.InDoubt(a, err)
 }
 
 func (r *remediator) start(ctx context.Context, a signalbox.Action) (signalbox.Receipt, error) {
@@ -100,35 +92,31 @@ func (r *remediator) start(ctx context.Context, a signalbox.Action) (signalbox.R
 	if err != nil {
 		return signalbox.Receipt{}, err
 	}
-	for range writeAttempts {
-		st, err := t.read(ctx)
-		if err != nil {
-			return signalbox.Receipt{}, reach.Unsent(err)
-		}
-		receipt := signalbox.Receipt{At: r.now(), Version: st.Metadata.ResourceVersion}
-		if written(a, st) {
-			receipt.Detail = fmt.Sprintf("%s was asked to be %s before", a.Step.Name, a.Step.To)
-			return receipt, nil
-		}
-		v := t.look(st, a.Step.To, r.now())
-		switch why := forbids(a, st, v); {
-		case why != "":
-			return signalbox.Receipt{}, reach.Refused("tool %q: %s", a.Step.Name, why)
-		case v.Already:
+	return fence.Writing[state]{
+		Name: fmt.Sprintf("tool %q", a.Step.Name),
+		Look: t.read,
+		Judge: func(st state, _ bool) (signalbox.Receipt, bool, error) {
+			receipt := signalbox.Receipt{At: r.now(), Version: st.Metadata.ResourceVersion}
+			if written(a, st) {
+				receipt.Detail = fmt.Sprintf("%s was asked to be %s before", a.Step.Name, a.Step.To)
+				return receipt, true, nil
+			}
+			v := t.look(st, a.Step.To, r.now())
+			if why := forbids(a, st, v); why != "" {
+				return signalbox.Receipt{}, false, reach.Refused("tool %q: %s", a.Step.Name, why)
+			}
 			receipt.Detail = fmt.Sprintf("%s is %s already: nothing was written", a.Step.Name, a.Step.To)
-			return receipt, nil
-		}
-		after, err := r.write(ctx, t, a, st, v)
-		if errors.Is(err, reach.ErrConflict) {
-			continue
-		}
-		if err != nil {
-			return signalbox.Receipt{}, err
-		}
-		receipt.Version, receipt.Detail = after.Metadata.ResourceVersion, fmt.Sprintf("%s is to be %s: %s", a.Step.Name, a.Step.To, v.Version)
-		return receipt, nil
-	}
-	return signalbox.Receipt{}, reach.Refused("tool %q: %v, %d times in a row", a.Step.Name, reach.ErrConflict, writeAttempts)
+			return receipt, v.Already, nil
+		},
+		Put: func(ctx context.Context, st state) (signalbox.Receipt, error) {
+			v := t.look(st, a.Step.To, r.now())
+			after, err := r.write(ctx, t, a, st, v)
+			if err != nil {
+				return signalbox.Receipt{}, err
+			}
+			return signalbox.Receipt{At: r.now(), Version: after.Metadata.ResourceVersion, Detail: fmt.Sprintf("%s is to be %s: %s", a.Step.Name, a.Step.To, v.Version)}, nil
+		},
+	}.Do(ctx)
 }
 
 // forbids says why the action must not write over what is there; empty: it may.

@@ -86,13 +86,8 @@ func (t *target) decode(raw []byte) (state, error) {
 	if m := s.Metadata; m.Name != t.spec.Application || m.Namespace != t.spec.Namespace || m.ResourceVersion == "" {
 		return state{}, fmt.Errorf("%s: the answer is not the Application that was asked for", t.name())
 	}
-	if text, ok := s.Metadata.Annotations[fenceAnnotation]; ok {
-		f, err := fence.Parse([]byte(text))
-		if err != nil {
-			s.blocked = fmt.Sprintf("annotation %s %v; to hand it back: kubectl -n %s annotate application %s %s-", fenceAnnotation, err, reach.Quote(t.spec.Namespace), reach.Quote(t.spec.Application), fenceAnnotation)
-		}
-		s.fence = f
-	}
+	s.fence, s.blocked = fence.In(s.Metadata.Annotations, fenceAnnotation,
+		fmt.Sprintf("kubectl -n %s annotate application %s %s-", reach.Quote(t.spec.Namespace), reach.Quote(t.spec.Application), fenceAnnotation))
 	if s.Metadata.Deleted != nil {
 		s.blocked = "it is being deleted"
 	}

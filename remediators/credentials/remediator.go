@@ -11,6 +11,7 @@ import (
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/cluster"
+	"github.com/signalbox/signalbox/internal/fence"
 	"github.com/signalbox/signalbox/internal/reach"
 )
 
@@ -113,12 +114,7 @@ func (r *remediator) look(ctx context.Context, c credential, s signalbox.Step) (
 // Start of the action may still come through.
 func (r *remediator) Start(ctx context.Context, a signalbox.Action) (signalbox.Receipt, error) {
 	receipt, err := r.start(ctx, a)
-	inDoubt := (a.Stage == signalbox.Started || a.Stage == signalbox.Doubt) && a.Sealed == 0
-	var failure *signalbox.Failure
-	if inDoubt && errors.As(err, &failure) {
-		return receipt, fmt.Errorf("an earlier attempt is in doubt, and this one had no effect: %s", failure.Error())
-	}
-	return receipt, err
+	return receipt, fence.InDoubt(a, err)
 }
 
 func (r *remediator) start(ctx context.Context, a signalbox.Action) (signalbox.Receipt, error) {
@@ -178,7 +174,7 @@ func (r *remediator) Seal(ctx context.Context, a signalbox.Action, t signalbox.T
 		return fmt.Errorf("tool %q: can't be sealed (class %s)", a.Step.Name, a.Forecast.Class)
 	}
 	if err := s.seal(ctx, a, t); err != nil {
-		return fmt.Errorf("tool %q: seal: %w", a.Step.Name, err)
+		return fmt.Errorf("tool %q: %w", a.Step.Name, err)
 	}
 	return nil
 }

@@ -65,10 +65,10 @@ func (s *sealed) read(ctx context.Context) (*sealedSecret, fence.Fence, error) {
 	if !there {
 		return nil, fence.Fence{}, reach.Refused("%s is not there: make the first one by hand, a rotation only replaces it", s.name())
 	}
-	f, ok := fenceOf(o.Annotations)
-	if !ok {
-		return nil, fence.Fence{}, reach.Refused("%s: annotation %s is not a fence of ours; to hand it back: kubectl -n %s annotate sealedsecret %s %s-",
-			s.name(), annotationFence, reach.Quote(s.namespace), reach.Quote(s.spec.Sealed.Name), annotationFence)
+	f, blocked := fence.In(o.Annotations, annotationFence,
+		fmt.Sprintf("kubectl -n %s annotate sealedsecret %s %s-", reach.Quote(s.namespace), reach.Quote(s.spec.Sealed.Name), annotationFence))
+	if blocked != "" {
+		return nil, fence.Fence{}, reach.Refused("%s: %s", s.name(), blocked)
 	}
 	return &o, f, nil
 }
@@ -246,38 +246,39 @@ func (s *sealed) probe(ctx context.Context, a signalbox.Action) (signalbox.Progr
 		return phase(signalbox.Fell, "%s was applied, and its controller can't unseal it: see its conditions", s.name()), nil
 	case held.Action == a.ID:
 		return phase(signalbox.Running, "%s was applied; its controller has not looked yet", s.name()), nil
-	case held.Sealed == a.ID && held.Token > a.Token:
-		return phase(signalbox.NotStarted, "it had not been applied when it was sealed with token %d", held.Token), nil
-	case held.Token > a.Token:
-		return phase(signalbox.InDoubt, "a later action, %s, wrote over it: what was there before can't be told", held.Action), nil
 	}
-	return phase(signalbox.InDoubt, "%s holds %s, without the action's fence, and is not sealed: a late write may still come", s.name(), mark(o.Spec.Data)), nil
+	p := held.Unwritten(a)
+	p.Reason = fmt.Sprintf("%s holds %s: %s", s.name(), mark(o.Spec.Data), p.Reason)
+	return p, nil
 }
 
 // seal changes the version, and leaves what is known of the last write. It is a
 // merge patch: an apply without the spec would take the spec away.
 func (s *sealed) seal(ctx context.Context, a signalbox.Action, t signalbox.Token) error {
-	if t <= a.Token {
-		return fmt.Errorf("a seal's token must be above the action's (%d), got %d", a.Token, t)
-	}
-	o, held, err := s.read(ctx)
-	switch {
-	case err != nil:
-		return err
-	case held.Action == a.ID, held.Sealed == a.ID && held.Token >= t, a.Step.To == moveSeen:
+	if a.Step.To == moveSeen { // which writes nothing
 		return nil
-	case held.Token >= t:
-		return fmt.Errorf("the fence on the target is ahead (its token is %d, the seal's %d)", held.Token, t)
 	}
-	held.Token, held.Sealed = t, a.ID
-	body, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"resourceVersion": o.ResourceVersion, "annotations": map[string]string{annotationFence: held.String()},
-	}})
-	if err != nil {
-		return err
+	type look struct {
+		*sealedSecret
+		held fence.Fence
 	}
-	request := s.rest.Patch(types.MergePatchType).AbsPath(s.path(sealedSecrets, s.spec.Sealed.Name)...).Param("fieldManager", reach.FieldManager).Body(body)
-	return s.api.write(ctx, request, s.call(sealedSecrets, s.spec.Sealed.Name, "patch"), a.Gate, nil)
+	return fence.Sealing[look]{
+		Look: func(ctx context.Context) (look, error) {
+			o, held, err := s.read(ctx)
+			return look{o, held}, err
+		},
+		Held: func(l look) (fence.Fence, error) { return l.held, nil },
+		Put: func(ctx context.Context, l look, f fence.Fence) error {
+			body, err := json.Marshal(map[string]any{"metadata": map[string]any{
+				"resourceVersion": l.ResourceVersion, "annotations": map[string]string{annotationFence: f.String()},
+			}})
+			if err != nil {
+				return err
+			}
+			request := s.rest.Patch(types.MergePatchType).AbsPath(s.path(sealedSecrets, s.spec.Sealed.Name)...).Param("fieldManager", reach.FieldManager).Body(body)
+			return s.api.write(ctx, request, s.call(sealedSecrets, s.spec.Sealed.Name, "patch"), a.Gate, nil)
+		},
+	}.Do(ctx, a, t)
 }
 
 // keepers are the controllers that put back what is in a repository, by how

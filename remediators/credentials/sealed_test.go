@@ -193,7 +193,7 @@ func TestFenceAhead(t *testing.T) {
 			t.Errorf("%+v: %t", f, got)
 		}
 	}
-	if _, ok := fenceOf(map[string]string{annotationFence: "{}"}); ok {
+	if _, blocked := fence.In(map[string]string{annotationFence: "{}"}, annotationFence, ""); blocked == "" {
 		t.Error(errors.New("a fence without a token"))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/fence"
 	"github.com/signalbox/signalbox/internal/reach"
 )
 
@@ -26,27 +27,26 @@ func (b *aborting) preview(ctx context.Context, s signalbox.Step) (signalbox.For
 }
 
 func (b *aborting) start(ctx context.Context, a signalbox.Action) (signalbox.Receipt, error) {
-	for range writeAttempts {
-		st, err := b.look(ctx)
-		switch {
-		case err != nil:
-			return signalbox.Receipt{}, reach.Unsent(err)
-		case st.value == b.aim.value:
-			return signalbox.Receipt{At: b.now(), Version: st.ResourceVersion, Detail: "is there already"}, nil
-		case st.value != a.Forecast.Found:
-			return signalbox.Receipt{}, reach.Refused("tool %q: it changed since the preview: it was %s, now it is %s", a.Step.Name, a.Forecast.Found, st.value)
-		}
-		next := &object{kind: b.kind}
-		err = b.api.Patch(ctx, b.resource, b.name, "status", st.ResourceVersion, put(b.aim).ops, b.call("patch"), a.Gate, next)
-		if errors.Is(err, reach.ErrConflict) {
-			continue
-		}
-		if err != nil {
-			return signalbox.Receipt{}, err
-		}
-		return signalbox.Receipt{At: b.now(), Version: next.ResourceVersion, Detail: b.wrote(st)}, nil
-	}
-	return signalbox.Receipt{}, reach.Refused("tool %q: %v, %d times in a row", a.Step.Name, reach.ErrConflict, writeAttempts)
+	return fence.Writing[state]{
+		Name: fmt.Sprintf("tool %q", a.Step.Name),
+		Look: b.look,
+		Judge: func(st state, _ bool) (receipt signalbox.Receipt, done bool, err error) {
+			switch st.value {
+			case b.aim.value:
+				return signalbox.Receipt{At: b.now(), Version: st.ResourceVersion, Detail: "is there already"}, true, nil
+			case a.Forecast.Found:
+				return receipt, false, nil
+			}
+			return receipt, false, reach.Refused("tool %q: it changed since the preview: it was %s, now it is %s", a.Step.Name, a.Forecast.Found, st.value)
+		},
+		Put: func(ctx context.Context, st state) (signalbox.Receipt, error) {
+			next := &object{kind: b.kind}
+			if err := b.api.Patch(ctx, b.resource, b.name, "status", st.ResourceVersion, put(b.aim).ops, b.call("patch"), a.Gate, next); err != nil {
+				return signalbox.Receipt{}, err
+			}
+			return signalbox.Receipt{At: b.now(), Version: next.ResourceVersion, Detail: b.wrote(st)}, nil
+		},
+	}.Do(ctx)
 }
 
 func (b *aborting) probe(ctx context.Context, a signalbox.Action) (signalbox.Progress, error) {

@@ -14,10 +14,6 @@ import (
 	"github.com/signalbox/signalbox/internal/reach"
 )
 
-// writeAttempts bounds how often a write is tried again because something else
-// of the object, mostly its status, changed under it.
-const writeAttempts = 5
-
 // moving is one move on one object, with a fence.
 type moving struct {
 	place
@@ -205,43 +201,36 @@ func (m *moving) byHand(st state) string {
 }
 
 func (m *moving) start(ctx context.Context, a signalbox.Action) (signalbox.Receipt, error) {
-	var first state
-	for attempt := range writeAttempts {
-		st, err := m.look(ctx)
-		if err != nil {
-			return signalbox.Receipt{}, reach.Unsent(err)
-		}
-		if attempt == 0 {
-			first = st
-		}
-		receipt := signalbox.Receipt{At: m.now(), Version: st.ResourceVersion}
-		if st.fence.Action == a.ID && a.ID != "" {
-			receipt.Detail = "was written before"
-			return receipt, nil
-		}
-		if reason := m.forbids(a, st); reason != "" {
-			return signalbox.Receipt{}, reach.Refused("tool %q: %s", a.Step.Name, reason)
-		}
-		if m.aim.value != "" && st.value == m.aim.value {
-			receipt.Detail = "is there already: nothing was written"
-			return receipt, nil
-		}
-		if st.fence != first.fence {
-			return signalbox.Receipt{}, reach.Refused("tool %q: someone else wrote it at the same time", a.Step.Name)
-		}
-		c := m.change(a, st)
-		f := fence.Written(a, c.value, st.value)
-		f.Standing = f.Standing && m.aim.value != ""
-		version, err := m.write(ctx, st.object, m.aim.aspect, f, c.ops, a.Gate)
-		if errors.Is(err, reach.ErrConflict) {
-			continue
-		}
-		if err != nil {
-			return signalbox.Receipt{}, err
-		}
-		return signalbox.Receipt{At: m.now(), Version: version, Detail: m.wrote(st)}, nil
-	}
-	return signalbox.Receipt{}, reach.Refused("tool %q: %v, %d times in a row", a.Step.Name, reach.ErrConflict, writeAttempts)
+	return fence.Writing[state]{
+		Name: fmt.Sprintf("tool %q", a.Step.Name),
+		Look: m.look,
+		Held: func(st state) fence.Fence { return st.fence },
+		Judge: func(st state, _ bool) (signalbox.Receipt, bool, error) {
+			receipt := signalbox.Receipt{At: m.now(), Version: st.ResourceVersion}
+			if st.fence.Action == a.ID && a.ID != "" {
+				receipt.Detail = "was written before"
+				return receipt, true, nil
+			}
+			if reason := m.forbids(a, st); reason != "" {
+				return signalbox.Receipt{}, false, reach.Refused("tool %q: %s", a.Step.Name, reason)
+			}
+			if m.aim.value != "" && st.value == m.aim.value {
+				receipt.Detail = "is there already: nothing was written"
+				return receipt, true, nil
+			}
+			return signalbox.Receipt{}, false, nil
+		},
+		Put: func(ctx context.Context, st state) (signalbox.Receipt, error) {
+			c := m.change(a, st)
+			f := fence.Written(a, c.value, st.value)
+			f.Standing = f.Standing && m.aim.value != ""
+			version, err := m.write(ctx, st.object, m.aim.aspect, f, c.ops, a.Gate)
+			if err != nil {
+				return signalbox.Receipt{}, err
+			}
+			return signalbox.Receipt{At: m.now(), Version: version, Detail: m.wrote(st)}, nil
+		},
+	}.Do(ctx)
 }
 
 // wrote says what was written, for people.
@@ -286,23 +275,18 @@ func (m *moving) forbids(a signalbox.Action, st state) string {
 }
 
 func (m *moving) seal(ctx context.Context, a signalbox.Action, t signalbox.Token) error {
-	for range writeAttempts {
-		o, err := m.read(ctx)
-		if err != nil {
+	return fence.Sealing[*object]{
+		Look: m.read,
+		Held: func(o *object) (fence.Fence, error) {
+			f, blocked := m.fence(o, m.aim.aspect)
+			if blocked != "" {
+				return f, errors.New(blocked)
+			}
+			return f, nil
+		},
+		Put: func(ctx context.Context, o *object, f fence.Fence) error {
+			_, err := m.write(ctx, o, m.aim.aspect, f, nil, a.Gate)
 			return err
-		}
-		f, blocked := m.fence(o, m.aim.aspect)
-		if blocked != "" {
-			return errors.New(blocked)
-		}
-		if done, err := f.Sealable(a, t); done || err != nil {
-			return err
-		}
-		_, err = m.write(ctx, o, m.aim.aspect, f.Seal(a, t), nil, a.Gate)
-		if errors.Is(err, reach.ErrConflict) {
-			continue
-		}
-		return err
-	}
-	return fmt.Errorf("%w, %d times in a row", reach.ErrConflict, writeAttempts)
+		},
+	}.Do(ctx, a, t)
 }

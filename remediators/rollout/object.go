@@ -179,15 +179,7 @@ func annotation(aspect string) string { return "signalbox.io/fence." + aspect }
 
 // fence reads the fence of an aspect; blocked says why it can't be written over.
 func (p place) fence(o *object, aspect string) (f fence.Fence, blocked string) {
-	raw, ok := o.Annotations[annotation(aspect)]
-	if !ok {
-		return f, ""
-	}
-	f, err := fence.Parse([]byte(raw))
-	if err != nil {
-		blocked = fmt.Sprintf("annotation %s %v; to hand it back: %s", annotation(aspect), err, p.handBack(aspect))
-	}
-	return f, blocked
+	return fence.In(o.Annotations, annotation(aspect), p.handBack(aspect))
 }
 
 func (p place) handBack(aspect string) string {

@@ -17,24 +17,15 @@ func (m *moving) probe(ctx context.Context, a signalbox.Action) (signalbox.Progr
 	}
 	f, blocked := m.fence(o, m.aim.aspect)
 	value := o.value(m.aim.aspect)
-	doubt := func(format string, args ...any) (signalbox.Progress, error) {
-		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: fmt.Sprintf(format, args...)}, nil
-	}
 	switch {
 	case blocked != "":
-		return doubt("%s", blocked)
+		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: blocked}, nil
 	case f.Action == a.ID && value != f.Value:
 		return m.done(o, fmt.Sprintf("%s was written, and someone else changed it since", m.aim.move)), nil
 	case f.Action == a.ID, a.Forecast.Already && value == m.aim.value:
 		return m.follow(a, o), nil
-	case f.Sealed == a.ID && f.Token > a.Token:
-		return signalbox.Progress{Phase: signalbox.NotStarted, Reason: fmt.Sprintf("it had not been written when it was sealed with token %d", f.Token)}, nil
-	case f.Token > a.Token:
-		return doubt("a later action, %s, wrote over it: what was there before can't be told", f.Action)
-	case a.Sealed > 0:
-		return doubt("its seal is gone from the target")
 	}
-	return doubt("not written yet, and not sealed: a late write may still come")
+	return f.Unwritten(a), nil
 }
 
 func (m *moving) done(o *object, detail string) signalbox.Progress {

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/fence"
 	"github.com/signalbox/signalbox/internal/kind"
 	"github.com/signalbox/signalbox/internal/reach"
 )
@@ -125,12 +126,7 @@ func (r *remediator) Start(ctx context.Context, a signalbox.Action) (signalbox.R
 		return signalbox.Receipt{}, err
 	}
 	receipt, err := w.start(ctx, a)
-	inDoubt := (a.Stage == signalbox.Started || a.Stage == signalbox.Doubt) && a.Sealed == 0
-	var failure *signalbox.Failure
-	if inDoubt && errors.As(err, &failure) {
-		return receipt, fmt.Errorf("an earlier attempt is in doubt, and this one had no effect: %s", failure.Error())
-	}
-	return receipt, err
+	return receipt, fence.InDoubt(a, err)
 }
 
 // Probe reads what became of the move, and how far the workload has come.
@@ -154,11 +150,8 @@ func (r *remediator) Seal(ctx context.Context, a signalbox.Action, t signalbox.T
 	if err != nil {
 		return err
 	}
-	if t <= a.Token {
-		return fmt.Errorf("tool %q: a seal's token must be above the action's (%d), got %d", a.Step.Name, a.Token, t)
-	}
 	if err := w.seal(ctx, a, t); err != nil {
-		return fmt.Errorf("tool %q: seal: %w", a.Step.Name, err)
+		return fmt.Errorf("tool %q: %w", a.Step.Name, err)
 	}
 	return nil
 }
