@@ -20,8 +20,8 @@ const abortLatency = 30 * time.Second
 func (b *aborting) preview(ctx context.Context, s signalbox.Step) (signalbox.Forecast, error) {
 	f, err := b.moving.preview(ctx, s)
 	f.Class, f.Latency = signalbox.ClassC, signalbox.Duration(abortLatency)
-	if err == nil && f.Refused == "" && !f.Already && !b.api.May(ctx, "patch", b.resource, b.name, "status") {
-		f.Refused, f.Undo = b.grant("patch", b.resource, "status"), nil
+	if err == nil && f.Refused == "" && !f.Already && !b.API.May(ctx, "patch", b.Resource, b.Name, "status") {
+		f.Refused, f.Undo = b.Grant("patch", b.Resource, "status"), nil
 	}
 	return f, err
 }
@@ -40,8 +40,8 @@ func (b *aborting) start(ctx context.Context, a signalbox.Action) (signalbox.Rec
 			return receipt, false, reach.Refused("tool %q: it changed since the preview: it was %s, now it is %s", a.Step.Name, a.Forecast.Found, st.value)
 		},
 		Put: func(ctx context.Context, st state) (signalbox.Receipt, error) {
-			next := &object{kind: b.kind}
-			if err := b.api.Patch(ctx, b.resource, b.name, "status", st.ResourceVersion, put(b.aim).ops, b.call("patch"), a.Gate, next); err != nil {
+			next := &object{Kind: b.Kind}
+			if err := b.API.Patch(ctx, b.Resource, b.Name, "status", st.ResourceVersion, put(b.aim).ops, b.Call("patch"), a.Gate, next); err != nil {
 				return signalbox.Receipt{}, err
 			}
 			return signalbox.Receipt{At: b.now(), Version: next.ResourceVersion, Detail: b.wrote(st)}, nil
@@ -50,11 +50,11 @@ func (b *aborting) start(ctx context.Context, a signalbox.Action) (signalbox.Rec
 }
 
 func (b *aborting) probe(ctx context.Context, a signalbox.Action) (signalbox.Progress, error) {
-	o, err := b.read(ctx)
+	o, err := b.Read(ctx)
 	switch {
 	case err != nil:
 		return signalbox.Progress{}, err
-	case o.value(aspectAbort) == b.aim.value:
+	case valueOf(o, aspectAbort) == b.aim.value:
 		return b.done(o, b.aim.move), nil
 	case b.now().Before(a.ClaimedAt.Add(abortLatency + sendBound)):
 		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: "not written yet; it may be under way"}, nil

@@ -120,32 +120,11 @@ func (c *world) deployment(name string) *appsv1.Deployment {
 	return d
 }
 
-// pods makes every pod run and ready, as kubelets would.
-func (c *world) pods(ctx context.Context) error {
-	list, err := c.admin.CoreV1().Pods("core").List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return err
-	}
-	for i := range list.Items {
-		p := &list.Items[i]
-		if p.Status.Phase == corev1.PodRunning || p.DeletionTimestamp != nil {
-			continue
-		}
-		at := metav1.NewTime(time.Now().Add(-time.Minute))
-		p.Status.Phase, p.Status.StartTime = corev1.PodRunning, &at
-		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue, LastTransitionTime: at}}
-		if _, err := c.admin.CoreV1().Pods("core").UpdateStatus(ctx, p, metav1.UpdateOptions{}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // settle lets pods come until a Deployment is as it should be.
 func (c *world) settle(name string) {
 	c.t.Helper()
 	servers.Await(c.t, servers.Patience, "deployment "+name, func(ctx context.Context) error {
-		if err := c.pods(ctx); err != nil {
+		if err := servers.RunPods(ctx, c.admin, "core"); err != nil {
 			return err
 		}
 		d, err := c.admin.AppsV1().Deployments("core").Get(ctx, name, metav1.GetOptions{})
@@ -218,7 +197,7 @@ func (c *world) probe(a signalbox.Action) signalbox.Progress {
 func (c *world) awaitDone(a signalbox.Action) {
 	c.t.Helper()
 	servers.Await(c.t, servers.Patience, "the end of "+a.Step.To, func(ctx context.Context) error {
-		if err := c.pods(ctx); err != nil {
+		if err := servers.RunPods(ctx, c.admin, "core"); err != nil {
 			return err
 		}
 		p, err := c.r.Probe(ctx, a)

@@ -4,9 +4,9 @@
 //	settings.go    the tools: rollout (a workload), evict (a pod), cordon (a node)
 //	spec.go        Step.Spec: what of them outlives the configuration
 //	remediator.go  Preview, Start, Probe, Seal: by what the spec holds
-//	object.go      a workload or node: read, and patched only as it was read
+//	object.go      package workload: an object, its place, its progress, its owners
 //	moves.go       what each move changes, and what it finds there
-//	fenced.go      the protocol of class A, once for all moves
+//	fenced.go      the protocol of class A, by package fence, for all moves
 //	history.go     the revisions that a workload can be taken back to
 //	owners.go      who else owns a field: an autoscaler, GitOps
 //	progress.go    how far a workload has come after the write

@@ -32,7 +32,7 @@ func (e *eviction) resource(plural string) reach.Resource {
 }
 
 func (e *eviction) place(name string) place {
-	return place{api: e.api, kind: "pod", name: name, resource: e.resource("pods")}
+	return place{API: e.api, Kind: "pod", Name: name, Resource: e.resource("pods")}
 }
 
 // found is the pod as a Forecast tells it.
@@ -45,7 +45,7 @@ func (e *eviction) pod(ctx context.Context, s signalbox.Step) (*corev1.Pod, plac
 	}
 	p := e.place(name)
 	var pod corev1.Pod
-	if err := e.api.Get(ctx, p.resource, name, p.call("get"), &pod); err != nil {
+	if err := e.api.Get(ctx, p.Resource, name, p.Call("get"), &pod); err != nil {
 		return nil, p, err
 	}
 	return &pod, p, nil
@@ -60,8 +60,8 @@ func (e *eviction) preview(ctx context.Context, s signalbox.Step) (signalbox.For
 	}
 	pod, p, err := e.pod(ctx, s)
 	if err == nil {
-		f.Targets = append(f.Targets, p.target())
-		f.Found, f.Version, f.Reach = found(pod), pod.ResourceVersion, fmt.Sprintf("the pod %s in namespace %s, which its controller replaces", p.name, e.spec.Namespace)
+		f.Targets = append(f.Targets, p.Target())
+		f.Found, f.Version, f.Reach = found(pod), pod.ResourceVersion, fmt.Sprintf("the pod %s in namespace %s, which its controller replaces", p.Name, e.spec.Namespace)
 		f.Refused, err = e.obstacle(ctx, p, pod)
 	}
 	var failure *signalbox.Failure
@@ -80,8 +80,8 @@ func (e *eviction) obstacle(ctx context.Context, p place, pod *corev1.Pod) (stri
 	if why := e.unfit(pod); why != "" {
 		return why, nil
 	}
-	if !e.api.May(ctx, "create", p.resource, p.name, "eviction") {
-		return p.grant("create", p.resource, "eviction"), nil
+	if !e.api.May(ctx, "create", p.Resource, p.Name, "eviction") {
+		return p.Grant("create", p.Resource, "eviction"), nil
 	}
 	return e.budget(ctx, p, pod)
 }
@@ -103,7 +103,7 @@ func (e *eviction) unfit(pod *corev1.Pod) string {
 func (e *eviction) budget(ctx context.Context, p place, pod *corev1.Pod) (string, error) {
 	where := reach.Resource{Group: "policy", Version: "v1", Plural: "poddisruptionbudgets", Namespace: e.spec.Namespace}
 	var list policyv1.PodDisruptionBudgetList
-	call := reach.Call{Target: string(p.target()), Verb: "list " + where.Plural, Grant: p.grant("list", where, ""), Missing: "budgets can't be listed"}
+	call := reach.Call{Target: string(p.Target()), Verb: "list " + where.Plural, Grant: p.Grant("list", where, ""), Missing: "budgets can't be listed"}
 	if err := e.api.List(ctx, where, "", call, &list); err != nil {
 		return refusal(err)
 	}
@@ -143,13 +143,13 @@ func (e *eviction) start(ctx context.Context, a signalbox.Action) (signalbox.Rec
 		ObjectMeta:    metav1.ObjectMeta{Name: pod.Name, Namespace: pod.Namespace},
 		DeleteOptions: &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}},
 	}
-	call := p.call("evict")
-	call.Grant = p.grant("create", p.resource, "eviction")
-	err = e.api.Create(ctx, p.resource, pod.Name, "eviction", body, call, a.Gate, nil)
+	call := p.Call("evict")
+	call.Grant = p.Grant("create", p.Resource, "eviction")
+	err = e.api.Create(ctx, p.Resource, pod.Name, "eviction", body, call, a.Gate, nil)
 	if err != nil {
 		return signalbox.Receipt{}, notNow(a, err)
 	}
-	return signalbox.Receipt{At: e.now(), Version: pod.ResourceVersion, Detail: fmt.Sprintf("%s: evicted", p.target())}, nil
+	return signalbox.Receipt{At: e.now(), Version: pod.ResourceVersion, Detail: fmt.Sprintf("%s: evicted", p.Target())}, nil
 }
 
 // notNow says what a refused eviction means: that a budget forbids it now, or
@@ -168,7 +168,7 @@ func notNow(a signalbox.Action, err error) error {
 func (e *eviction) probe(ctx context.Context, a signalbox.Action) (signalbox.Progress, error) {
 	pod, p, err := e.pod(ctx, a.Step)
 	gone := func(detail string) (signalbox.Progress, error) {
-		return signalbox.Progress{Phase: signalbox.Succeeded, Receipt: signalbox.Receipt{At: e.now(), Detail: fmt.Sprintf("%s: %s", p.target(), detail)}}, nil
+		return signalbox.Progress{Phase: signalbox.Succeeded, Receipt: signalbox.Receipt{At: e.now(), Detail: fmt.Sprintf("%s: %s", p.Target(), detail)}}, nil
 	}
 	switch {
 	case reach.Code(err) == http.StatusNotFound:
@@ -178,7 +178,7 @@ func (e *eviction) probe(ctx context.Context, a signalbox.Action) (signalbox.Pro
 	case found(pod) != a.Forecast.Found:
 		return gone("it is gone, and another has its name")
 	case pod.DeletionTimestamp != nil && e.now().After(a.ClaimedAt.Add(e.spec.Timeout.Std())):
-		return signalbox.Progress{Phase: signalbox.Fell, Reason: fmt.Sprintf("%s: it was evicted, and has not ended after %s", p.target(), e.spec.Timeout)}, nil
+		return signalbox.Progress{Phase: signalbox.Fell, Reason: fmt.Sprintf("%s: it was evicted, and has not ended after %s", p.Target(), e.spec.Timeout)}, nil
 	case pod.DeletionTimestamp != nil:
 		return signalbox.Progress{Phase: signalbox.Running, Reason: "the pod is ending"}, nil
 	case e.now().Before(a.ClaimedAt.Add(evictLatency + sendBound)):

@@ -36,15 +36,15 @@ func validName(name string) bool { return len(validation.IsDNS1123Subdomain(name
 
 // look reads all that the move depends on.
 func (m *moving) look(ctx context.Context) (state, error) {
-	o, err := m.read(ctx)
+	o, err := m.Read(ctx)
 	if err != nil {
 		return state{}, err
 	}
-	st := state{object: o, value: o.value(m.aim.aspect)}
+	st := state{object: o, value: valueOf(o, m.aim.aspect)}
 	st.found = st.value
-	st.fence, st.blocked = m.fence(o, m.aim.aspect)
+	st.fence, st.blocked = m.Fence(o, m.aim.aspect)
 	if c := m.spec.Cordon; c != nil && !c.matches(o.Labels) {
-		return state{}, reach.Refused("node %s is not one of those that may be cordoned: the selector is %s", m.name, c.Selector)
+		return state{}, reach.Refused("node %s is not one of those that may be cordoned: the selector is %s", m.Name, c.Selector)
 	}
 	if st.blocked == "" {
 		st.blocked = m.unfit(o)
@@ -57,7 +57,7 @@ func (m *moving) look(ctx context.Context) (state, error) {
 		} else if err != nil {
 			return state{}, err
 		} else {
-			st.found = fmt.Sprintf("%s, before it revision %d (%s)", st.value, st.to.number, templateValue(st.to.template))
+			st.found = fmt.Sprintf("%s, before it revision %d (%s)", st.value, st.to.number, st.to.template.Value())
 		}
 	}
 	return st, nil
@@ -68,24 +68,13 @@ func (m *moving) unfit(o *object) string {
 	if m.aim.aspect != aspectTemplate {
 		return ""
 	}
-	u := o.Spec.UpdateStrategy
-	switch {
-	case o.Spec.Template == nil:
-		return "it has no pod template of its own (workloadRef): name the workload that has"
-	case o.Spec.Paused:
-		return "it is paused, so that nothing would be replaced: resume it first"
-	case u.Type == "OnDelete":
-		return "its updateStrategy is OnDelete, so that nothing would be replaced"
-	case m.kind == kindStatefulSet && u.RollingUpdate.Partition > 0:
-		return fmt.Sprintf("its updateStrategy has partition %d, so that not all would be replaced", u.RollingUpdate.Partition)
-	}
-	return ""
+	return o.Unfit()
 }
 
 func (m *moving) preview(ctx context.Context, s signalbox.Step) (signalbox.Forecast, error) {
 	f := signalbox.Forecast{
-		At: m.now(), Class: signalbox.ClassA, Targets: []signalbox.Target{m.target()},
-		Reach: fmt.Sprintf("the %s %s %s", m.kind, m.name, m.in()), Takes: m.takes(),
+		At: m.now(), Class: signalbox.ClassA, Targets: []signalbox.Target{m.Target()},
+		Reach: fmt.Sprintf("the %s %s %s", m.Kind, m.Name, m.In()), Takes: m.takes(),
 	}
 	st, err := m.look(ctx)
 	var failure *signalbox.Failure
@@ -133,15 +122,15 @@ func (m *moving) obstacle(st state) string {
 		return fmt.Sprintf("its %s is %s, not %s, which would be taken back: someone else changed it", m.aim.aspect, st.value, back.Expect)
 	}
 	if foreign := st.fence.Foreign(st.value); foreign != "" {
-		return foreign + "; to hand it back: " + m.handBack(m.aim.aspect)
+		return foreign + "; to hand it back: " + m.HandBack(m.aim.aspect)
 	}
 	return ""
 }
 
 // forbidden says who else or which missing permission forbids the move.
 func (m *moving) forbidden(ctx context.Context, st state) (string, error) {
-	if !m.api.May(ctx, "patch", m.resource, m.name, "") {
-		return m.grant("patch", m.resource, ""), nil
+	if !m.API.May(ctx, "patch", m.Resource, m.Name, "") {
+		return m.Grant("patch", m.Resource, ""), nil
 	}
 	if m.spec.Back != nil { // what we changed is ours to take back
 		return "", nil
@@ -165,7 +154,7 @@ func (m *moving) undo(s signalbox.Step, f signalbox.Forecast, st state) (*signal
 	sp.Back = &backSpec{Aspect: m.aim.aspect, Expect: m.aim.value, Value: st.value}
 	if sp.Cordon != nil {
 		pinned := *sp.Cordon
-		pinned.Name, sp.Cordon = m.name, &pinned
+		pinned.Name, sp.Cordon = m.Name, &pinned
 	}
 	raw, err := json.Marshal(sp)
 	if err != nil {
@@ -178,7 +167,7 @@ func (m *moving) undo(s signalbox.Step, f signalbox.Forecast, st state) (*signal
 
 // byHand is the command with which a person takes the move back.
 func (m *moving) byHand(st state) string {
-	name := reach.Quote(m.name)
+	name := reach.Quote(m.Name)
 	switch m.aim.aspect {
 	case aspectPaused, aspectAbort, aspectUnschedulable:
 		body := map[string]string{
@@ -190,12 +179,12 @@ func (m *moving) byHand(st state) string {
 		if m.aim.aspect == aspectAbort {
 			sub = " --subresource status"
 		}
-		return fmt.Sprintf("%s patch %s %s%s --type merge -p %s", m.kubectl(), m.word(), name, sub, reach.Quote(body))
+		return fmt.Sprintf("%s patch %s %s%s --type merge -p %s", m.Kubectl(), m.Word(), name, sub, reach.Quote(body))
 	case aspectReplicas:
-		return fmt.Sprintf("%s scale %s %s --replicas=%s", m.kubectl(), m.word(), name, st.value)
+		return fmt.Sprintf("%s scale %s %s --replicas=%s", m.Kubectl(), m.Word(), name, st.value)
 	}
-	if m.aim.move == movePrevious && m.kind != kindArgo {
-		return fmt.Sprintf("%s rollout undo %s %s", m.kubectl(), m.word(), name)
+	if m.aim.move == movePrevious && m.Kind != kindArgo {
+		return fmt.Sprintf("%s rollout undo %s %s", m.Kubectl(), m.Word(), name)
 	}
 	return ""
 }
@@ -224,7 +213,7 @@ func (m *moving) start(ctx context.Context, a signalbox.Action) (signalbox.Recei
 			c := m.change(a, st)
 			f := fence.Written(a, c.value, st.value)
 			f.Standing = f.Standing && m.aim.value != ""
-			version, err := m.write(ctx, st.object, m.aim.aspect, f, c.ops, a.Gate)
+			version, err := m.Write(ctx, st.object, m.aim.aspect, f, c.ops, a.Gate)
 			if err != nil {
 				return signalbox.Receipt{}, err
 			}
@@ -237,20 +226,21 @@ func (m *moving) start(ctx context.Context, a signalbox.Action) (signalbox.Recei
 func (m *moving) wrote(st state) string {
 	switch {
 	case st.to != nil:
-		return fmt.Sprintf("%s: taken back to revision %d", m.target(), st.to.number)
+		return fmt.Sprintf("%s: taken back to revision %d", m.Target(), st.to.number)
 	case m.aim.value == "":
-		return fmt.Sprintf("%s: %s", m.target(), m.aim.move)
+		return fmt.Sprintf("%s: %s", m.Target(), m.aim.move)
 	}
-	return fmt.Sprintf("%s: %s is %s (was %s)", m.target(), m.aim.aspect, m.aim.value, st.value)
+	return fmt.Sprintf("%s: %s is %s (was %s)", m.Target(), m.aim.aspect, m.aim.value, st.value)
 }
 
 // change is what the move puts.
 func (m *moving) change(a signalbox.Action, st state) change {
 	switch {
 	case st.to != nil:
-		return change{[]reach.Op{{Op: "replace", Path: "/spec/template", Value: st.to.template}}, templateValue(st.to.template)}
+		return change{[]reach.Op{{Op: "replace", Path: "/spec/template", Value: st.to.template}}, st.to.template.Value()}
 	case m.aim.value == "":
-		return st.restart(a, m.now())
+		ops, value := st.Restart(a.ID, m.now())
+		return change{ops, value}
 	}
 	return put(m.aim)
 }
@@ -276,16 +266,16 @@ func (m *moving) forbids(a signalbox.Action, st state) string {
 
 func (m *moving) seal(ctx context.Context, a signalbox.Action, t signalbox.Token) error {
 	return fence.Sealing[*object]{
-		Look: m.read,
+		Look: m.Read,
 		Held: func(o *object) (fence.Fence, error) {
-			f, blocked := m.fence(o, m.aim.aspect)
+			f, blocked := m.Fence(o, m.aim.aspect)
 			if blocked != "" {
 				return f, errors.New(blocked)
 			}
 			return f, nil
 		},
 		Put: func(ctx context.Context, o *object, f fence.Fence) error {
-			_, err := m.write(ctx, o, m.aim.aspect, f, nil, a.Gate)
+			_, err := m.Write(ctx, o, m.aim.aspect, f, nil, a.Gate)
 			return err
 		},
 	}.Do(ctx, a, t)

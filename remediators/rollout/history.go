@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/signalbox/signalbox/internal/reach"
+	"github.com/signalbox/signalbox/internal/workload"
 )
 
 // revision is a pod template that a workload had.
@@ -39,7 +40,7 @@ var hashLabels = []string{"pod-template-hash", "rollouts-pod-template-hash", "co
 
 // previous is the revision that the move goes back to.
 func (m *moving) previous(ctx context.Context, o *object) (*revision, error) {
-	if o.Status.ObservedGeneration < generation(o.Generation) {
+	if o.Status.ObservedGeneration < workload.Generation(o.Generation) {
 		return nil, reach.Refused("its controller has not seen its present template yet")
 	}
 	all, err := m.history(ctx, o)
@@ -71,9 +72,9 @@ func (m *moving) previous(ctx context.Context, o *object) (*revision, error) {
 
 // history lists the revisions that are kept of a workload.
 func (m *moving) history(ctx context.Context, o *object) ([]revision, error) {
-	where := reach.Resource{Group: "apps", Version: "v1", Plural: "controllerrevisions", Namespace: m.resource.Namespace}
+	where := reach.Resource{Group: "apps", Version: "v1", Plural: "controllerrevisions", Namespace: m.Resource.Namespace}
 	annotation := ""
-	switch m.kind {
+	switch m.Kind {
 	case kindDeployment:
 		where.Plural, annotation = "replicasets", "deployment.kubernetes.io/revision"
 	case kindArgo:
@@ -84,8 +85,8 @@ func (m *moving) history(ctx context.Context, o *object) ([]revision, error) {
 		return nil, reach.Refused("its selector can't be read")
 	}
 	var list struct{ Items []kept }
-	call := reach.Call{Target: string(m.target()), Verb: "list " + where.Plural, Grant: m.grant("list", where, ""), Missing: "its revisions can't be listed"}
-	if err := m.api.List(ctx, where, selector.String(), call, &list); err != nil {
+	call := reach.Call{Target: string(m.Target()), Verb: "list " + where.Plural, Grant: m.Grant("list", where, ""), Missing: "its revisions can't be listed"}
+	if err := m.API.List(ctx, where, selector.String(), call, &list); err != nil {
 		return nil, err
 	}
 	var all []revision
@@ -112,9 +113,9 @@ func (m *moving) history(ctx context.Context, o *object) ([]revision, error) {
 
 // bare is a template without what its controller added.
 func bare(t template) template {
-	t = t.clone()
+	t = t.Clone()
 	delete(t, "$patch")
-	meta := t.meta()
+	meta := t.Meta()
 	if labels, ok := meta["labels"].(map[string]any); ok {
 		labels = maps.Clone(labels)
 		for _, l := range hashLabels {
@@ -132,11 +133,11 @@ func bare(t template) template {
 // they were restarted are the same.
 func same(t template) string {
 	t = bare(t)
-	meta := t.meta()
+	meta := t.Meta()
 	if annotations, ok := meta["annotations"].(map[string]any); ok {
 		annotations = maps.Clone(annotations)
-		delete(annotations, restartedAt)
-		delete(annotations, restartedBy)
+		delete(annotations, workload.RestartedAt)
+		delete(annotations, workload.RestartedBy)
 		delete(meta, "annotations")
 		if len(annotations) > 0 {
 			meta["annotations"] = annotations

@@ -1,25 +1,20 @@
 package rollout
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"maps"
 	"strconv"
-	"time"
 
-	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/reach"
+	"github.com/signalbox/signalbox/internal/workload"
 )
 
 // The kinds of objects, as targets name them.
 const (
-	kindDeployment  = "deployment"
-	kindStatefulSet = "statefulset"
-	kindDaemonSet   = "daemonset"
-	kindArgo        = "rollout"
-	kindNode        = "node"
+	kindDeployment  = workload.Deployment
+	kindStatefulSet = workload.StatefulSet
+	kindDaemonSet   = workload.DaemonSet
+	kindArgo        = workload.ArgoRollout
+	kindNode        = workload.Node
 )
 
 // settingOf is the key of a workload's name.
@@ -95,8 +90,8 @@ func aimOf(s spec, to string) (aim, error) {
 	return aim{}, fmt.Errorf("move %q is not one of a %s", to, kindName)
 }
 
-// value is what stands in an aspect of the object.
-func (o *object) value(aspect string) string {
+// valueOf is what stands in an aspect of an object.
+func valueOf(o *object, aspect string) string {
 	word := func(is bool, yes, no string) string {
 		if is {
 			return yes
@@ -111,49 +106,17 @@ func (o *object) value(aspect string) string {
 	case aspectAbort:
 		return word(o.Status.Abort, moveAborted, moveRetried)
 	case aspectReplicas:
-		return strconv.Itoa(int(o.replicas()))
+		return strconv.Itoa(int(o.Replicas()))
 	case aspectRestart:
 		return o.Spec.RestartAt
 	}
-	return templateValue(o.Spec.Template)
+	return o.Spec.Template.Value()
 }
-
-// templateValue identifies a pod template by its content.
-func templateValue(t template) string {
-	b, err := json.Marshal(t)
-	if err != nil { // it came from JSON
-		return ""
-	}
-	sum := sha256.Sum256(b)
-	return "template " + hex.EncodeToString(sum[:6])
-}
-
-const (
-	restartedAt = "kubectl.kubernetes.io/restartedAt"
-	restartedBy = "signalbox.io/restarted-by"
-)
 
 // change is what a write puts beside its fence.
 type change struct {
 	ops   []reach.Op
 	value string // of the aspect, once it is written
-}
-
-// restart puts kubectl's annotation, with our action beside it.
-func (o *object) restart(a signalbox.Action, now time.Time) change {
-	at := now.UTC().Format(time.RFC3339)
-	if o.kind == kindArgo {
-		return change{[]reach.Op{{Op: "add", Path: "/spec/restartAt", Value: at}}, at}
-	}
-	next := o.Spec.Template.clone()
-	meta := next.meta()
-	annotations, _ := meta["annotations"].(map[string]any)
-	if annotations = maps.Clone(annotations); annotations == nil {
-		annotations = map[string]any{}
-	}
-	annotations[restartedAt], annotations[restartedBy] = at, string(a.ID)
-	meta["annotations"] = annotations
-	return change{[]reach.Op{{Op: "add", Path: "/spec/template/metadata", Value: meta}}, templateValue(next)}
 }
 
 // put writes a value that is known.

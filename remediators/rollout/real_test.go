@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/workload"
 	"github.com/signalbox/signalbox/test/servers"
 )
 
@@ -48,7 +49,7 @@ func TestReal(t *testing.T) {
 	if p := c.probe(restart); p.Phase != signalbox.Running || restart.Forecast.Undo != nil {
 		t.Errorf("a restart is not done when it is written: %+v", p)
 	}
-	if by := c.deployment("web").Spec.Template.Annotations[restartedBy]; by != "a2" {
+	if by := c.deployment("web").Spec.Template.Annotations[workload.RestartedBy]; by != "a2" {
 		t.Errorf("restarted by %q", by)
 	}
 	c.awaitDone(restart)

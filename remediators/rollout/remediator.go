@@ -12,6 +12,7 @@ import (
 	"github.com/signalbox/signalbox/internal/fence"
 	"github.com/signalbox/signalbox/internal/kind"
 	"github.com/signalbox/signalbox/internal/reach"
+	"github.com/signalbox/signalbox/internal/workload"
 )
 
 // remediator works on workloads, pods and nodes. It keeps connections, and no
@@ -62,14 +63,13 @@ func (r *remediator) open(s signalbox.Step) (work, error) {
 	if err != nil {
 		return nil, reach.Refused("tool %q: %v", s.Name, err)
 	}
-	p := place{api: api, kind: kindNode, resource: resources[kindNode]}
+	p := workload.At(api, kindNode, "", "")
 	if sp.Cordon != nil {
-		if p.name, err = chosen(*sp.Cordon, s, "node"); err != nil {
+		if p.Name, err = chosen(*sp.Cordon, s, "node"); err != nil {
 			return nil, reach.Refused("tool %q: %v", s.Name, err)
 		}
 	} else {
-		p.kind, p.name, p.resource = sp.Workload.Kind, sp.Workload.Name, resources[sp.Workload.Kind]
-		p.resource.Namespace = sp.Namespace
+		p = workload.At(api, sp.Workload.Kind, sp.Namespace, sp.Workload.Name)
 	}
 	m := &moving{place: p, now: r.now, spec: sp, aim: g}
 	if g.aspect == aspectAbort {
