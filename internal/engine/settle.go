@@ -73,11 +73,13 @@ func (l *loop) resolve(d *signalbox.Decision, now time.Time) {
 // all.
 func (l *loop) thrownNow(s *signalbox.State, of signalbox.IncidentID) []signalbox.Thrown {
 	var out []signalbox.Thrown
+	told := map[signalbox.ActionID]bool{} // it may stand on more than one target
 	for _, ts := range s.Targets {
 		a := s.Actions[ts.Thrown]
-		if ts.Thrown == "" || a == nil || a.Step.Tells || of != "" && a.Incident != of {
+		if ts.Thrown == "" || a == nil || a.Step.Tells || of != "" && a.Incident != of || told[a.ID] {
 			continue
 		}
+		told[a.ID] = true
 		out = append(out, thrownBy(a))
 	}
 	sortThrown(out)

@@ -99,6 +99,19 @@ func (o *Objects) Patch(ctx context.Context, r Resource, name, sub, version stri
 	return o.write(ctx, request, call, gate, out)
 }
 
+// Apply applies fields server-side as those of a field manager of its own, if the
+// object still has the version (metadata.resourceVersion in the body). It takes
+// over the fields that it names, and no others; what the same manager applied
+// before and does not name now goes. It calls gate last thing before it sends.
+func (o *Objects) Apply(ctx context.Context, r Resource, name, manager string, fields any, call Call, gate func() error, out metav1.Object) error {
+	body, err := json.Marshal(fields)
+	if err != nil {
+		return &signalbox.Failure{Reason: "the fields can't be written", Err: err}
+	}
+	request := o.rest.Patch(types.ApplyPatchType).AbsPath(r.path(name)).Param("fieldManager", manager).Param("force", "true").Body(body)
+	return o.write(ctx, request, call, gate, out)
+}
+
 // Create makes an object, or posts to an object's subresource. It calls gate
 // last thing before it sends.
 func (o *Objects) Create(ctx context.Context, r Resource, name, sub string, in any, call Call, gate func() error, out any) error {

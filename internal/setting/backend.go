@@ -7,6 +7,7 @@ import (
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/fence"
+	"github.com/signalbox/signalbox/internal/workload"
 )
 
 // backend is one kind of setting. An error of it is a *signalbox.Failure where
@@ -41,6 +42,26 @@ type state struct {
 	// blocked says why the setting can't be written, whatever its value.
 	blocked string
 	object  map[string]json.RawMessage // http: all of it, to be sent back
+
+	// Of a variable of a workload, which counts only once its pods are replaced.
+	workload *workload.Object
+	unfit    string // why no value can be put there now
+	taken    string // why a throw must not be made: what another does there
+	// unseen says that the workload's controller has not looked since the last
+	// change, so that what it does can't be told. It is only asked before a step: an
+	// annotation is such a change too, our own seal's or another's.
+	unseen string
+	left   string // what is awaited until the value that is there counts
+	failed string // why it won't come about by itself
+}
+
+// holdsOff says why no value can be put there as things stand. What others do
+// there does not hold a way back.
+func (s state) holdsOff(sp spec) string {
+	if s.unfit != "" || sp.Expect != nil {
+		return s.unfit
+	}
+	return s.taken
 }
 
 // change is what a write puts. A nil value leaves the value as it is.

@@ -2,8 +2,6 @@ package setting
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -61,20 +59,6 @@ func (c *configMap) reach() string {
 		c.spec.Key, c.spec.Name, c.spec.Namespace)
 }
 
-// annotation is where the fence of a key is kept. The name part of an
-// annotation has at most 63 characters and ends in a letter or digit; a key
-// that does not fit is hashed, under a prefix that no key gives.
-func annotation(key string) string {
-	const prefix = "signalbox.io/fence."
-	last := key[len(key)-1]
-	alphanumeric := last >= 'a' && last <= 'z' || last >= 'A' && last <= 'Z' || last >= '0' && last <= '9'
-	if alphanumeric && len("fence.")+len(key) <= 63 {
-		return prefix + key
-	}
-	sum := sha256.Sum256([]byte(key))
-	return "signalbox.io/fence-sha256." + hex.EncodeToString(sum[:16])
-}
-
 // mergePatch is the body of a write (RFC 7386).
 type mergePatch struct {
 	Metadata patchMetadata     `json:"metadata"`
@@ -95,7 +79,7 @@ func (c *configMap) byHand(value string) string {
 }
 
 func (c *configMap) handBack() string {
-	return fmt.Sprintf("kubectl -n %s annotate configmap %s %s", reach.Quote(c.spec.Namespace), reach.Quote(c.spec.Name), reach.Quote(annotation(c.spec.Key)+"-"))
+	return fmt.Sprintf("kubectl -n %s annotate configmap %s %s", reach.Quote(c.spec.Namespace), reach.Quote(c.spec.Name), reach.Quote(fence.Annotation(c.spec.Key)+"-"))
 }
 
 func (c *configMap) read(ctx context.Context) (state, error) {
@@ -125,7 +109,7 @@ func (c *configMap) state(cm *corev1.ConfigMap) (state, error) {
 	if cm.Immutable != nil && *cm.Immutable {
 		st.blocked = "the ConfigMap is immutable: make it anew without immutable: true"
 	}
-	f, blocked := fence.In(cm.Annotations, annotation(c.spec.Key), c.handBack())
+	f, blocked := fence.In(cm.Annotations, fence.Annotation(c.spec.Key), c.handBack())
 	st.fence = f
 	if blocked != "" {
 		st.blocked = blocked
@@ -162,7 +146,7 @@ func (c *configMap) write(ctx context.Context, s state, ch change, gate func() e
 	if err != nil {
 		return "", &signalbox.Failure{Reason: "the fence can't be written", Err: err}
 	}
-	patch := mergePatch{Metadata: patchMetadata{ResourceVersion: s.version, Annotations: map[string]string{annotation(c.spec.Key): string(encoded)}}}
+	patch := mergePatch{Metadata: patchMetadata{ResourceVersion: s.version, Annotations: map[string]string{fence.Annotation(c.spec.Key): string(encoded)}}}
 	if ch.value != nil {
 		patch.Data = map[string]string{c.spec.Key: *ch.value}
 	}
@@ -181,7 +165,7 @@ func (c *configMap) write(ctx context.Context, s state, ch change, gate func() e
 	if err := request.Do(ctx).Into(&cm); err != nil {
 		return "", c.call("patch", true).Explain(ctx, err)
 	}
-	if cm.Annotations[annotation(c.spec.Key)] != string(encoded) {
+	if cm.Annotations[fence.Annotation(c.spec.Key)] != string(encoded) {
 		return "", errors.New("the API server accepted the patch, and answered with another fence than ours")
 	}
 	return cm.ResourceVersion, nil

@@ -1,13 +1,17 @@
-// Package setting sets one value at a target, a key of a Kubernetes ConfigMap or
-// a setting behind an HTTP API, to one of the positions that the configuration
-// lists. The kinds of remediators that throw switches are made of it.
+// Package setting sets one value at a target, a key of a Kubernetes ConfigMap, a
+// variable of a workload, a key of a Redis or a setting behind an HTTP API, to one
+// of the positions that the configuration lists. The kinds of remediators that throw switches are made of it.
 //
 // The way of a throw is the same for all, over a backend that can read a
 // setting and write it if it is still as it was read:
 //
-//	remediator.go  Preview, Start, Probe, Seal: the protocol, once
-//	package fence  what we leave at the target, and the rules over it
+//	remediator.go  Preview and Start; probe.go: Probe and Seal
+//	package fence  what we leave at the target, the rules over it, and the protocol
 //	configmap.go   backend: merge patch with resourceVersion, fence in an annotation
+//	env.go         backend: server-side apply with resourceVersion, fence in an
+//	               annotation; then the workload's rollout is followed
+//	restart.go     after a write to a ConfigMap: restarting what reads it at its start
+//	redis.go       backend: a transaction that watches the key and the fence's
 //	http.go        backend: PUT with If-Match, fence in a field of the object
 //	spec.go        Step.Spec: the resolved settings; settings.go: the configuration
 //

@@ -3,9 +3,11 @@ package setting
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/signalbox/signalbox/internal/reach"
+	"github.com/signalbox/signalbox/internal/workload"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -14,13 +16,17 @@ import (
 // client says of itself ("kubectl-patch", "argocd-controller"). Empty: they do
 // not tell.
 func editor(fields []metav1.ManagedFieldsEntry, key string) string {
+	return lastOf(slices.DeleteFunc(slices.Clone(fields), func(e metav1.ManagedFieldsEntry) bool {
+		return e.Subresource != "" || !owns(e.FieldsV1, key)
+	}))
+}
+
+// lastOf tells which of the entries, but for this daemon's own, is the newest.
+func lastOf(entries []metav1.ManagedFieldsEntry) string {
 	var last *metav1.ManagedFieldsEntry
-	for i := range fields {
-		e := &fields[i]
-		if e.Manager == reach.FieldManager || e.Subresource != "" || !owns(e.FieldsV1, key) {
-			continue
-		}
-		if last == nil || e.Time != nil && (last.Time == nil || last.Time.Before(e.Time)) {
+	for i := range entries {
+		e := &entries[i]
+		if !workload.Ours(e.Manager) && (last == nil || e.Time != nil && (last.Time == nil || last.Time.Before(e.Time))) {
 			last = e
 		}
 	}

@@ -74,7 +74,7 @@ func (c *cluster) create(name string) {
 // verbs where a test wants them.
 func (c *cluster) grant(verbs ...string) {
 	c.t.Helper()
-	role := documentedRole(c.t)
+	role := documentedRole(c.t, "signalbox-switches")
 	if len(verbs) > 0 {
 		role.Rules[0].Verbs = verbs
 	}
@@ -96,7 +96,8 @@ func (c *cluster) grant(verbs ...string) {
 	})
 }
 
-func documentedRole(t *testing.T) rbacv1.Role {
+// documentedRole is a Role of the documentation.
+func documentedRole(t *testing.T, name string) rbacv1.Role {
 	t.Helper()
 	page, err := os.ReadFile("../../docs/remediators/endpoint.md")
 	if err != nil {
@@ -104,7 +105,7 @@ func documentedRole(t *testing.T) rbacv1.Role {
 	}
 	for _, block := range strings.Split(string(page), "```") {
 		text, ok := strings.CutPrefix(block, "yaml\n")
-		if !ok || !strings.Contains(text, "\nkind: Role\n") {
+		if !ok || !strings.Contains(text, "\nkind: Role\n") || !strings.Contains(text, "name: "+name+"}") {
 			continue
 		}
 		var role rbacv1.Role
@@ -113,7 +114,7 @@ func documentedRole(t *testing.T) rbacv1.Role {
 		}
 		return role
 	}
-	t.Fatal("the documentation has no Role")
+	t.Fatalf("the documentation has no Role %s", name)
 	return rbacv1.Role{}
 }
 
@@ -340,7 +341,7 @@ func TestRealRefusals(t *testing.T) {
 	preview("may not get it: grant verbs get and patch on configmaps")
 	c.grant("get")
 	preview("may not patch it: grant verbs get and patch on configmaps")
-	role := documentedRole(t)
+	role := documentedRole(t, "signalbox-switches")
 	_, err := c.admin.RbacV1().Roles("core").Update(t.Context(), &role, metav1.UpdateOptions{})
 	c.must(err)
 	servers.Await(t, servers.Patience, "the grant", func(ctx context.Context) error {

@@ -37,24 +37,58 @@ func (r *remediator) Probe(ctx context.Context, a signalbox.Action) (signalbox.P
 	if p, ok := r.onItsWay(a, sp, st); ok {
 		return p, nil
 	}
-	return r.byFence(a, st, want), nil
+	p := r.byFence(a, sp, st, want)
+	if p.Phase != signalbox.Succeeded || st.fence.Action != a.ID || st.value != want {
+		return p, nil
+	}
+	p, err = r.restarting(ctx, a, sp, st, p)
+	if errors.As(err, &failure) {
+		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: failure.Error()}, nil
+	}
+	return p, err
 }
 
-func (r *remediator) byFence(a signalbox.Action, st state, want string) signalbox.Progress {
+func (r *remediator) byFence(a signalbox.Action, sp spec, st state, want string) signalbox.Progress {
 	f := st.fence
 	switch {
 	case st.blocked != "":
 		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: st.blocked}
 	case f.Action == a.ID && st.value == want:
-		return r.succeeded(st, fmt.Sprintf("%s is at %s", a.Step.Name, a.Step.To))
+		return r.settled(a, sp, st, fmt.Sprintf("%s is at %s", a.Step.Name, a.Step.To))
 	case f.Action == a.ID:
 		return r.succeeded(st, fmt.Sprintf("%s was put to %s, and someone else changed it since to %q", a.Step.Name, a.Step.To, reach.Shown(st.value)))
 	case a.Forecast.Already && st.value == want:
-		return r.succeeded(st, fmt.Sprintf("%s was at %s already", a.Step.Name, a.Step.To))
+		return r.settled(a, sp, st, fmt.Sprintf("%s was at %s already", a.Step.Name, a.Step.To))
 	case f.Token <= a.Token && a.Sealed == 0 && st.value != a.Forecast.Found:
 		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: fmt.Sprintf("value %q is there, without the action's fence", reach.Shown(st.value))}
 	}
 	return f.Unwritten(a)
+}
+
+// settled tells of a value that is there whether it counts yet. What did not get
+// there stays as it is: nothing else is written.
+func (r *remediator) settled(a signalbox.Action, sp spec, st state, detail string) signalbox.Progress {
+	why := st.failed
+	switch {
+	case why == "" && st.left == "":
+		return r.succeeded(st, detail)
+	case why == "" && r.now().After(a.ClaimedAt.Add(sp.Env.Timeout.Std())):
+		why = fmt.Sprintf("not after %s: %s", sp.Env.Timeout, st.left)
+	case why == "":
+		return signalbox.Progress{Phase: signalbox.Running, Reason: detail + ", and its pods are being replaced: " + st.left}
+	}
+	return r.fell(a, st, detail+", and its pods did not get there: "+why+"; it stays so")
+}
+
+// fell is what was written and did not come about. It has a receipt: there was an
+// effect, so that nothing that it spent is given back.
+func (r *remediator) fell(a signalbox.Action, st state, why string) signalbox.Progress {
+	if a.Forecast.ByHand != "" {
+		why += "; to take it back by hand: " + a.Forecast.ByHand
+	}
+	p := r.succeeded(st, why)
+	p.Phase, p.Reason = signalbox.Fell, why
+	return p
 }
 
 func (r *remediator) readBack(a signalbox.Action, st state, want string) signalbox.Progress {

@@ -23,6 +23,7 @@ type remediator struct {
 var (
 	_ signalbox.Remediator = (*remediator)(nil)
 	_ signalbox.Sealer     = (*remediator)(nil)
+	_ signalbox.Continuer  = (*remediator)(nil)
 )
 
 // open resolves a step: its spec, its backend and the value that it wants.
@@ -54,6 +55,13 @@ func (r *remediator) backend(sp spec) (backend, error) {
 		}
 		return newConfigMap(*s, k)
 	}
+	if s := sp.Env; s != nil {
+		k, err := r.clients.Cluster(cluster.Access{Kubeconfig: s.Kubeconfig, InCluster: s.InCluster})
+		if err != nil {
+			return nil, err
+		}
+		return newEnv(*s, k)
+	}
 	if sp.Redis != nil {
 		return dialRedis(*sp.Redis, r.agent)
 	}
@@ -73,6 +81,9 @@ func (r *remediator) Preview(ctx context.Context, s signalbox.Step) (signalbox.F
 		return signalbox.Forecast{}, err
 	}
 	f := signalbox.Forecast{At: r.now(), Targets: []signalbox.Target{b.target()}, Reach: b.reach()}
+	if e, ok := b.(*env); ok { // one rollout of a workload at a time
+		f.Targets, f.Takes = append(f.Targets, e.place.Target()), signalbox.Duration(sp.Env.Timeout.Std()+lastLook)
+	}
 	st, err := b.read(ctx)
 	var failure *signalbox.Failure
 	if errors.As(err, &failure) {
@@ -84,7 +95,7 @@ func (r *remediator) Preview(ctx context.Context, s signalbox.Step) (signalbox.F
 	}
 	f.Class, f.Latency = st.class, signalbox.Duration(st.latency)
 	f.Found, f.Version, f.Position = st.value, st.version, sp.position(st.value)
-	f.Already = st.blocked == "" && st.value == want
+	f.Already = st.blocked == "" && st.value == want && (sp.Expect != nil || st.left == "" && st.failed == "")
 	if f.Position == "" {
 		f.Found = reach.Shown(st.value)
 	} else {
@@ -93,8 +104,15 @@ func (r *remediator) Preview(ctx context.Context, s signalbox.Step) (signalbox.F
 	if hand := st.hand(); hand != "" && st.blocked == "" && (sp.Expect == nil || !f.Already) {
 		f.Hand = hand + "; to hand it back: " + b.handBack()
 	}
-	if f.Refused = obstacle(sp, b, st, f); f.Refused == "" && !f.Already {
+	if f.Refused = obstacle(sp, b, st, f, want); f.Refused == "" && !f.Already {
 		f.Refused = b.may(ctx)
+	}
+	refused, err := r.foresee(ctx, sp, &f)
+	if err != nil {
+		return signalbox.Forecast{}, fmt.Errorf("switch %q: %w", s.Name, err)
+	}
+	if f.Refused == "" && !f.Already {
+		f.Refused = refused
 	}
 	if n := len(sp.Stages); n > 0 {
 		f.Takes = signalbox.Duration(time.Duration(n-1)*sp.Every.Std() + stagesSlack)
@@ -108,7 +126,7 @@ func (r *remediator) Preview(ctx context.Context, s signalbox.Step) (signalbox.F
 
 // obstacle says why what was found forbids the step; empty: nothing does. An
 // undo whose value is there already has nothing to refuse.
-func obstacle(sp spec, b backend, st state, f signalbox.Forecast) string {
+func obstacle(sp spec, b backend, st state, f signalbox.Forecast, want string) string {
 	switch {
 	case st.blocked != "":
 		return st.blocked
@@ -121,6 +139,15 @@ func obstacle(sp spec, b backend, st state, f signalbox.Forecast) string {
 	}
 	if foreign := st.fence.Foreign(st.value); foreign != "" {
 		return foreign + "; to hand it back: " + b.handBack()
+	}
+	if why := st.holdsOff(sp); why != "" || f.Already {
+		return why
+	}
+	if st.unseen != "" && sp.Expect == nil {
+		return st.unseen
+	}
+	if st.value == want {
+		return fmt.Sprintf("it is at %s already, and its pods are not: %s%s", f.Position, st.left, st.failed)
 	}
 	return ""
 }
@@ -214,5 +241,8 @@ func forbids(a signalbox.Action, sp spec, st state) string {
 	case sp.position(st.value) == "":
 		return fmt.Sprintf("value %q is not one of the listed positions", reach.Shown(st.value))
 	}
-	return st.fence.Foreign(st.value)
+	if foreign := st.fence.Foreign(st.value); foreign != "" {
+		return foreign
+	}
+	return st.holdsOff(sp)
 }

@@ -28,6 +28,8 @@ type ConfigMap struct {
 	Name string `yaml:"name" json:"name" jsonschema:"required,maxLength=253"`
 	// Key is the key under data, which must exist.
 	Key string `yaml:"key" json:"key" jsonschema:"required,maxLength=253"`
+	// Restart lists the workloads that read the key at their start only: they are restarted after it was set, one after another.
+	Restart []Restart `yaml:"restart,omitempty" json:"restart,omitempty"`
 }
 
 // Validate checks the names against Kubernetes' own rules.
@@ -44,6 +46,7 @@ func (c *ConfigMap) Validate(fail kind.Fail) {
 	if e := validation.IsConfigMapKey(c.Key); len(e) > 0 {
 		fail("key", "must be a key of a ConfigMap (letters, digits, '-', '_' and '.', at most 253)", c.Key)
 	}
+	checkRestarts(c.Restart, fail)
 }
 
 // HTTP is a switch that is one field of a JSON object behind an HTTP API. GET

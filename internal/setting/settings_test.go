@@ -12,7 +12,6 @@ import (
 	"time"
 
 	promconfig "github.com/prometheus/common/config"
-	"k8s.io/apimachinery/pkg/util/validation"
 
 	kube "github.com/signalbox/signalbox/internal/cluster"
 	"github.com/signalbox/signalbox/internal/kind"
@@ -40,11 +39,11 @@ func TestValidate(t *testing.T) {
 		s    kind.Settings
 		want string // in the only problem; "": none
 	}{
-		{"configmap", &ConfigMap{"c", "core", "core-env", "DB_READONLY_ENDPOINT"}, ""},
-		{"no source", &ConfigMap{"", "core", "core-env", "K"}, "source: must name a source"},
-		{"namespace", &ConfigMap{"c", "core/../kube-system", "core-env", "K"}, "namespace: must be"},
-		{"name", &ConfigMap{"c", "core", "Core", "K"}, "name: must be"},
-		{"key", &ConfigMap{"c", "core", "core-env", "../K"}, "key: must be"},
+		{"configmap", &ConfigMap{Source: "c", Namespace: "core", Name: "core-env", Key: "DB_READONLY_ENDPOINT"}, ""},
+		{"no source", &ConfigMap{Source: "", Namespace: "core", Name: "core-env", Key: "K"}, "source: must name a source"},
+		{"namespace", &ConfigMap{Source: "c", Namespace: "core/../kube-system", Name: "core-env", Key: "K"}, "namespace: must be"},
+		{"name", &ConfigMap{Source: "c", Namespace: "core", Name: "Core", Key: "K"}, "name: must be"},
+		{"key", &ConfigMap{Source: "c", Namespace: "core", Name: "core-env", Key: "../K"}, "key: must be"},
 		{"http", web(func(*HTTP) {}), ""},
 		{"http with files", web(func(h *HTTP) {
 			h.HTTPClientConfig.Authorization = &promconfig.Authorization{CredentialsFile: "token"}
@@ -118,7 +117,7 @@ func TestSpecRefuses(t *testing.T) {
 	cluster := func(name string, s kind.Settings) func(string) (string, kind.Settings, bool) {
 		return func(string) (string, kind.Settings, bool) { return name, s, s != nil }
 	}
-	configMap := &ConfigMap{"c", "core", "core-env", "K"}
+	configMap := &ConfigMap{Source: "c", Namespace: "core", Name: "core-env", Key: "K"}
 	good := cluster("kubernetes", &kube.Settings{Kubeconfig: "k"})
 	cases := []struct {
 		name string
@@ -199,20 +198,6 @@ func TestRotatedKubeconfig(t *testing.T) {
 	}
 }
 
-func TestAnnotation(t *testing.T) {
-	seen := map[string]string{}
-	for _, key := range []string{"K", "DB_READONLY_ENDPOINT", "a.b-c_d", "K_", "K.", "_", ".x", strings.Repeat("k", 57), strings.Repeat("k", 58), strings.Repeat("k", 253)} {
-		name := annotation(key)
-		if e := validation.IsQualifiedName(name); len(e) > 0 {
-			t.Errorf("%s: %s: %v", key, name, e)
-		}
-		if other, taken := seen[name]; taken {
-			t.Errorf("%s and %s share %s", key, other, name)
-		}
-		seen[name] = key
-	}
-}
-
 func TestCanonicalURL(t *testing.T) {
 	for in, want := range map[string]string{
 		"HTTP://Settings.Example:80/a//b/../c/": "http://settings.example/a/c",
@@ -259,6 +244,27 @@ func TestValidateRedis(t *testing.T) {
 		"must be host:port, got": {Address: "h:99999", Key: "K"},
 	} {
 		if got := strings.Join(problems(&r), "; "); (want == "") != (got == "") || !strings.Contains(got, strings.TrimSuffix(want, ", got")) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestValidateEnv(t *testing.T) {
+	good := Env{Source: "c", Namespace: "core", Deployment: "web", Container: "app", Name: "REDIS_SECONDARY", Timeout: defaultTimeout}
+	for want, edit := range map[string]func(*Env){
+		"":                         func(*Env) {},
+		"source: must name":        func(e *Env) { e.Source = "" },
+		"namespace: must be":       func(e *Env) { e.Namespace = "Core" },
+		"must have exactly one of": func(e *Env) { e.StatefulSet = "web" },
+		"deployment: must be":      func(e *Env) { e.Deployment = "a/b" },
+		"daemonset: must be":       func(e *Env) { e.Deployment, e.DaemonSet = "", "A" },
+		"container: must be":       func(e *Env) { e.Container = "" },
+		"name: must be":            func(e *Env) { e.Name = "A=B" },
+		"timeout: must be":         func(e *Env) { e.Timeout = kind.Duration(time.Second) },
+	} {
+		e := good
+		edit(&e)
+		if got := strings.Join(problems(&e), "; "); (want == "") != (got == "") || !strings.Contains(got, want) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}

@@ -36,6 +36,7 @@ type spec struct {
 	ConfigMap *configMapSpec `json:"configmap,omitempty"`
 	HTTP      *httpSpec      `json:"http,omitempty"`
 	Redis     *redisSpec     `json:"redis,omitempty"`
+	Env       *envSpec       `json:"env,omitempty"`
 }
 
 type configMapSpec struct {
@@ -44,6 +45,8 @@ type configMapSpec struct {
 	Namespace  string `json:"namespace"`
 	Name       string `json:"name"`
 	Key        string `json:"key"`
+	// Restart are the workloads that are restarted after a write, in order.
+	Restart []restartSpec `json:"restart,omitempty"`
 }
 
 type httpSpec struct {
@@ -60,6 +63,7 @@ const (
 	backendConfigMap = "configmap"
 	backendHTTP      = "http"
 	backendRedis     = "redis"
+	backendEnv       = "env"
 )
 
 // Backends are the keys that say where a setting is, each with new settings.
@@ -68,6 +72,7 @@ func Backends() map[string]func() kind.Settings {
 		backendConfigMap: func() kind.Settings { return &ConfigMap{} },
 		backendHTTP:      func() kind.Settings { return newHTTP() },
 		backendRedis:     func() kind.Settings { return &Redis{} },
+		backendEnv:       func() kind.Settings { return &Env{Timeout: defaultTimeout} },
 	}
 }
 
@@ -93,8 +98,10 @@ func Resolve(in kind.SpecInput) (json.RawMessage, error) {
 		s.HTTP, err = resolveHTTP(in, settings)
 	case *Redis:
 		s.Redis, err = resolveRedis(in, settings)
+	case *Env:
+		s.Env, err = resolveEnv(in, settings)
 	default:
-		err = fmt.Errorf("backend must be configmap, http or redis, got %q", in.Backend)
+		err = fmt.Errorf("backend must be configmap, env, http or redis, got %q", in.Backend)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("switch %q: %w", in.Name, err)
@@ -138,7 +145,7 @@ func resolveConfigMap(in kind.SpecInput, c *ConfigMap) (*configMapSpec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("source %q: %w", c.Source, err)
 	}
-	return &configMapSpec{Kubeconfig: access.Kubeconfig, InCluster: access.InCluster, Namespace: c.Namespace, Name: c.Name, Key: c.Key}, nil
+	return &configMapSpec{Kubeconfig: access.Kubeconfig, InCluster: access.InCluster, Namespace: c.Namespace, Name: c.Name, Key: c.Key, Restart: resolveRestarts(c)}, nil
 }
 
 func resolveHTTP(in kind.SpecInput, h *HTTP) (*httpSpec, error) {
@@ -184,14 +191,19 @@ func parseSpec(raw json.RawMessage) (spec, error) {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return spec{}, errors.New("step's spec can't be read: more than one value")
 	}
-	given := map[string]bool{backendConfigMap: s.ConfigMap != nil, backendHTTP: s.HTTP != nil, backendRedis: s.Redis != nil}
+	given := map[string]bool{backendConfigMap: s.ConfigMap != nil, backendHTTP: s.HTTP != nil, backendRedis: s.Redis != nil, backendEnv: s.Env != nil}
 	for name, has := range given {
 		if has != (name == s.Backend) {
-			return spec{}, fmt.Errorf("step's spec must hold the settings of its backend, configmap, http or redis, and no others, got %q", s.Backend)
+			return spec{}, fmt.Errorf("step's spec must hold the settings of its backend, configmap, env, http or redis, and no others, got %q", s.Backend)
 		}
 	}
 	if !given[s.Backend] {
-		return spec{}, fmt.Errorf("step's spec must hold the settings of its backend, configmap, http or redis, got %q", s.Backend)
+		return spec{}, fmt.Errorf("step's spec must hold the settings of its backend, configmap, env, http or redis, got %q", s.Backend)
+	}
+	for _, r := range s.restarts() {
+		if kinds[r.Kind] == "" || len(s.Stages) > 0 {
+			return spec{}, fmt.Errorf("step's spec has a restart of an unknown kind, or in stages: %q", r.Kind)
+		}
 	}
 	for _, name := range s.Stages {
 		if _, ok := s.Positions[name]; !ok {

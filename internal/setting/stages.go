@@ -49,7 +49,8 @@ func (s spec) stage(value string) int {
 	return slices.IndexFunc(s.Stages, func(name string) bool { return s.Positions[name] == value })
 }
 
-// Continue writes the next stage of an action that is on its way, if it is due.
+// Continue writes the next stage of an action that is on its way, or restarts the
+// next workload, if it is due.
 // A value or a fence that is not the action's own is left alone.
 func (r *remediator) Continue(ctx context.Context, a signalbox.Action) error {
 	sp, b, _, err := r.open(a.Step)
@@ -59,6 +60,12 @@ func (r *remediator) Continue(ctx context.Context, a signalbox.Action) error {
 	st, err := b.read(ctx)
 	if err != nil {
 		return reach.Unsent(err)
+	}
+	if len(sp.restarts()) > 0 {
+		if st.fence.Action != a.ID || st.value != sp.Positions[a.Step.To] {
+			return nil
+		}
+		return r.restartNext(ctx, a, sp)
 	}
 	p, ok := r.onItsWay(a, sp, st)
 	switch {

@@ -101,6 +101,9 @@ func (t *Throttle) Validate(fail kind.Fail) {
 			fail(key+path, rule, value)
 		})
 	}
+	if t.ConfigMap != nil && len(t.ConfigMap.Restart) > 0 {
+		fail("configmap.restart", "must not be given: a limit goes in steps, and each would restart them", len(t.ConfigMap.Restart))
+	}
 	if t.Floor <= 0 {
 		fail("floor", "must be above 0: to stop everything is another switch, with approval", t.Floor)
 	}
