@@ -170,7 +170,11 @@ func (r *remediator) begin(ctx context.Context, a signalbox.Action, j *job, say 
 // before: Probe tells.
 func doubted(wrote bool, err error) error {
 	if _, ok := errors.AsType[*signalbox.Failure](err); ok && wrote {
-		return fmt.Errorf("the incident's channel was made, and not announced: %s", err.Error())
+		doubt := fmt.Errorf("the incident's channel was made, and not announced: %s", err.Error())
+		if wait, ok := errors.AsType[*signalbox.RetryAfter](err); ok {
+			return reach.Later(wait.After, doubt)
+		}
+		return doubt
 	}
 	return err
 }

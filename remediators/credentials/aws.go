@@ -13,8 +13,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/httpclient"
 	"github.com/signalbox/signalbox/internal/reach"
 )
 
@@ -37,6 +39,7 @@ func newAWS(ctx context.Context, s awsSpec, now func() time.Time) (*awsKey, erro
 	options := []func(*config.LoadOptions) error{
 		config.WithRegion(s.Region), // with the SDK's own client, which heeds AWS_CA_BUNDLE
 		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
+		config.WithLogger(logging.Nop{}), // it would write to standard error, past our log
 	}
 	if s.CredentialsFile != "" { // a profile that is named counts before the environment
 		options = append(options, config.WithSharedConfigFiles([]string{}),
@@ -89,15 +92,19 @@ func (k *awsKey) explain(ctx context.Context, verb string, write bool, err error
 	}
 	var api smithy.APIError
 	var answer *awshttp.ResponseError
-	if !errors.As(err, &api) || !errors.As(err, &answer) {
+	answered := errors.As(err, &answer)
+	if !errors.As(err, &api) || !answered {
 		text := fmt.Errorf("%s: %s: %w", k.name(), verb, reach.Unanswered(ctx, err))
 		if write && reach.Undelivered(err) {
 			return &signalbox.Failure{Reason: "nothing was sent", Err: text}
 		}
+		if answered { // by a proxy, in words that are not AWS'
+			return k.later(answer, text)
+		}
 		return text
 	}
 	code := answer.HTTPStatusCode()
-	text := fmt.Errorf("%s: %s was answered %d %s", k.name(), verb, code, reach.Shown(api.ErrorCode()))
+	text := k.later(answer, fmt.Errorf("%s: %s was answered %d %s", k.name(), verb, code, reach.Shown(api.ErrorCode())))
 	switch {
 	case api.ErrorCode() == "NoSuchEntity":
 		return &signalbox.Failure{Reason: "there must be this user with this access key", Err: text}
@@ -105,6 +112,15 @@ func (k *awsKey) explain(ctx context.Context, verb string, write bool, err error
 		return &signalbox.Failure{Reason: fmt.Sprintf("grant iam:%s on user %s", verb, k.spec.User), Err: text}
 	case reach.Definite(code) && (write || code != http.StatusTooManyRequests && api.ErrorCode() != "Throttling"):
 		return &signalbox.Failure{Reason: "AWS refused", Err: text}
+	}
+	return text
+}
+
+// later adds when an answer says to come back.
+func (k *awsKey) later(answer *awshttp.ResponseError, text error) error {
+	var wait *signalbox.RetryAfter
+	if errors.As(httpclient.After(&httpclient.Error{Status: answer.HTTPStatusCode()}, answer.Response.Header, k.now()), &wait) {
+		return reach.Later(wait.After, text)
 	}
 	return text
 }

@@ -10,14 +10,12 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/kind"
+	"github.com/signalbox/signalbox/test/standin/iam"
 )
 
 const (
@@ -25,107 +23,24 @@ const (
 	newID    = "AKIAIOSFODNN7NEWKEY1"
 )
 
-// standIn is as much of IAM's query protocol (version 2010-05-08) as is asked
-// for. It refuses what IAM would: a request that is not signed, an action or a
-// parameter that it does not know.
-type standIn struct {
-	t    *testing.T
-	mu   sync.Mutex
-	keys map[string]string // status by id
-	used time.Time
-	asks []string
-	// answer, where it is set, answers an action in IAM's place; after the
-	// effect where lost says so.
-	answer map[string]http.HandlerFunc
-	lost   bool
-}
-
-var parameters = map[string][]string{
-	"ListAccessKeys":       {"UserName"},
-	"GetAccessKeyLastUsed": {"AccessKeyId"},
-	"UpdateAccessKey":      {"AccessKeyId", "Status", "UserName"},
-	"DeleteAccessKey":      {"AccessKeyId", "UserName"},
-}
-
-func (s *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := r.ParseForm(); err != nil || r.Method != http.MethodPost || r.URL.Path != "/" {
-		s.t.Errorf("not a query: %s %s, %v", r.Method, r.URL, err)
-	}
-	action := r.PostForm.Get("Action")
-	var given []string
-	for k := range r.PostForm {
-		if k != "Action" && k != "Version" {
-			given = append(given, k)
-		}
-	}
-	slices.Sort(given)
-	if !slices.Equal(given, parameters[action]) || r.PostForm.Get("Version") != "2010-05-08" {
-		s.t.Errorf("%s with %v", action, r.PostForm)
-	}
-	if a := r.Header.Get("Authorization"); !strings.HasPrefix(a, "AWS4-HMAC-SHA256 Credential=AKIADAEMON") || !strings.Contains(a, "/us-east-1/iam/aws4_request") || r.Header.Get("X-Amz-Date") == "" {
-		s.t.Errorf("%s is not signed: %q", action, a)
-	}
-	s.asks = append(s.asks, action)
-	instead := s.answer[action]
-	if instead != nil && !s.lost {
-		instead(w, r)
-		return
-	}
-	body := s.do(action, r.PostForm.Get("AccessKeyId"), r.PostForm.Get("Status"))
-	if instead != nil {
-		instead(w, r)
-		return
-	}
-	fmt.Fprintf(w, `<%[1]sResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/">%[2]s<ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></%[1]sResponse>`, action, body)
-}
-
-func (s *standIn) do(action, id, status string) string {
-	switch action {
-	case "ListAccessKeys":
-		var members strings.Builder
-		for i, id := range []string{leakedID, newID} {
-			if st, ok := s.keys[id]; ok {
-				fmt.Fprintf(&members, `<member><UserName>deploy</UserName><AccessKeyId>%s</AccessKeyId><Status>%s</Status><CreateDate>2026-0%d-01T00:00:00Z</CreateDate></member>`, id, st, i+1)
-			}
-		}
-		return `<ListAccessKeysResult><IsTruncated>false</IsTruncated><AccessKeyMetadata>` + members.String() + `</AccessKeyMetadata></ListAccessKeysResult>`
-	case "GetAccessKeyLastUsed":
-		return `<GetAccessKeyLastUsedResult><UserName>deploy</UserName><AccessKeyLastUsed><Region>us-east-1</Region><ServiceName>s3</ServiceName><LastUsedDate>` + s.used.UTC().Format(time.RFC3339) + `</LastUsedDate></AccessKeyLastUsed></GetAccessKeyLastUsedResult>`
-	case "UpdateAccessKey":
-		s.keys[id] = status
-	case "DeleteAccessKey":
-		delete(s.keys, id)
-	}
-	return ""
-}
-
-// writes are the writes that were asked for.
-func (s *standIn) writes() (got []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, a := range s.asks {
-		if a == "UpdateAccessKey" || a == "DeleteAccessKey" {
-			got = append(got, a)
-		}
-	}
-	return got
-}
-
 // cloud is a daemon before the stand-in.
 type cloud struct {
 	*company
 
-	iam *standIn
+	iam *iam.Server
 }
 
 func newCloud(t *testing.T) *cloud {
 	t.Helper()
 	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
-	s := &standIn{t: t, keys: map[string]string{leakedID: "Active", newID: "Active"}, used: now.Add(-2 * time.Hour), answer: map[string]http.HandlerFunc{}}
+	s := iam.New("AKIADAEMONDAEMON0001", iam.Key{ID: leakedID, Status: "Active", Used: now.Add(-2 * time.Hour)}, iam.Key{ID: newID, Status: "Active"})
 	server := httptest.NewServer(s)
-	t.Cleanup(server.Close)
+	t.Cleanup(func() {
+		server.Close()
+		if v := s.Violations(); len(v) > 0 {
+			t.Errorf("violations: %q", v)
+		}
+	})
 	c := &cloud{company: &company{t: t, now: now, said: &bytes.Buffer{}, dir: t.TempDir()}, iam: s}
 	c.file("aws", "[default]\naws_access_key_id = AKIADAEMONDAEMON0001\naws_secret_access_key = "+canary+"\n")
 	c.file("url", server.URL)
@@ -157,17 +72,17 @@ func TestAccessKey(t *testing.T) {
 	c := newCloud(t)
 	revoke, remove := c.step(moveRevoked), c.step(moveDeleted)
 	c.refused(remove, "is still Active")
-	c.iam.keys[newID] = "Inactive"
+	c.iam.Set(func(k []iam.Key) { k[1].Status = "Inactive" })
 	c.refused(revoke, "it is not rotated yet")
-	c.iam.keys[newID] = "Active"
-	c.iam.used = c.now.Add(-59 * time.Minute)
+	c.iam.Set(func(k []iam.Key) { k[1].Status = "Active" })
+	c.iam.Set(func(k []iam.Key) { k[0].Used = c.now.Add(-59 * time.Minute) })
 	c.refused(revoke, "still on the old one")
-	c.iam.used = c.now.Add(-time.Hour)
+	c.iam.Set(func(k []iam.Key) { k[0].Used = c.now.Add(-time.Hour) })
 	a := c.claim(revoke, "a1", 10)
 	held := a
 	held.Gate = func() error { return errors.New("the lease is gone") }
 	c.fails(held, "the lease is gone")
-	if got := c.iam.writes(); got != nil {
+	if got := c.iam.Wrote(); got != nil {
 		t.Fatalf("written before it was asked for: %v", got)
 	}
 	c.start(a)
@@ -180,7 +95,7 @@ func TestAccessKey(t *testing.T) {
 	c.start(b)
 	c.start(b)
 	c.probe(b, signalbox.Succeeded)
-	if got := c.iam.writes(); fmt.Sprint(got) != "[UpdateAccessKey DeleteAccessKey]" {
+	if got := c.iam.Wrote(); fmt.Sprint(got) != "[UpdateAccessKey DeleteAccessKey]" {
 		t.Errorf("writes %v", got)
 	}
 }
@@ -209,15 +124,14 @@ func TestAccessKeyAnswers(t *testing.T) {
 			t.Parallel()
 			c := newCloud(t)
 			a := c.claim(c.step(moveRevoked), "a1", 10)
-			c.iam.answer["UpdateAccessKey"] = k.answer
-			c.iam.lost = !k.failure // what leaves a doubt had its effect
+			c.iam.Answer("UpdateAccessKey", k.answer, !k.failure) // what leaves a doubt had its effect
 			_, err := c.r.Start(t.Context(), a)
 			c.hear(nil, err)
 			var failure *signalbox.Failure
 			if err == nil && name != "garbage" || errors.As(err, &failure) != k.failure {
 				t.Fatalf("got %v", err)
 			}
-			if got := c.iam.writes(); len(got) != 1 {
+			if got := c.iam.Wrote(); len(got) != 1 {
 				t.Errorf("sent %v", got)
 			}
 			if !k.failure {
@@ -239,7 +153,7 @@ func TestAccessKeyCancelled(t *testing.T) {
 	a.Gate = func() error { cancel(); return nil }
 	_, err := c.r.Start(ctx, a)
 	var failure *signalbox.Failure
-	if !errors.As(err, &failure) || c.iam.writes() != nil {
-		t.Errorf("got %v, sent %v", err, c.iam.writes())
+	if !errors.As(err, &failure) || c.iam.Wrote() != nil {
+		t.Errorf("got %v, sent %v", err, c.iam.Wrote())
 	}
 }

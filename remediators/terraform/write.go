@@ -37,7 +37,11 @@ func (r *remediator) Start(ctx context.Context, a signalbox.Action) (signalbox.R
 	}
 	id, err := l.queue(ctx, &sc, a)
 	if err != nil { // the variable is set: the rest is Continue's
-		return signalbox.Receipt{}, errors.New("the variable is set, and the run is still to be made: " + err.Error())
+		doubt := errors.New("the variable is set, and the run is still to be made: " + err.Error())
+		if wait, ok := errors.AsType[*signalbox.RetryAfter](err); ok {
+			return signalbox.Receipt{}, reach.Later(wait.After, doubt)
+		}
+		return signalbox.Receipt{}, doubt
 	}
 	return signalbox.Receipt{At: r.now(), Version: id, Detail: fmt.Sprintf("%s was set to %s (was %s), run %s", a.Step.Name, a.Step.To, a.Forecast.Position, l.link(id))}, nil
 }

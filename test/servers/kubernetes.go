@@ -184,7 +184,7 @@ type AuditEntry struct {
 	ResponseStatus struct {
 		Code int `json:"code"`
 	} `json:"responseStatus"`
-	RequestObject json.RawMessage `json:"requestObject"` // of ConfigMaps
+	RequestObject json.RawMessage `json:"requestObject"` // of what auditPolicy lists
 }
 
 // Audit returns the requests of an account that were answered, oldest first.
@@ -213,11 +213,12 @@ func (k *KubeServer) Audit(account string) []AuditEntry {
 }
 
 // auditPolicy records each request once, when it was answered, and what was
-// sent of ConfigMaps.
+// sent of ConfigMaps, nodes, workloads and the objects of Argo CD and sealed
+// secrets.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived, ResponseStarted]
 rules:
-- {level: Request, resources: [{group: "", resources: [configmaps]}]}
+- {level: Request, resources: [{group: "", resources: [configmaps, nodes]}, {group: apps}, {group: argoproj.io}, {group: bitnami.com}]}
 - {level: Metadata}
 `
