@@ -1,18 +1,22 @@
 package setting_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/setting"
+	"github.com/signalbox/signalbox/test/servers"
 )
 
 func refused(err error) bool {
@@ -294,4 +298,49 @@ func TestRealEnvRefused(t *testing.T) {
 	f.settle("web")
 	is(theEnv(), "takes its value from elsewhere (valueFrom)")
 	f.awaitWrites(0)
+}
+
+// TestRealEnvStatefulSet: the pods are replaced one by one, and followed so.
+func TestRealEnvStatefulSet(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, "signalbox-switch-env")
+	role := documentedRole(t, "signalbox-switch-env")
+	role.Rules[0].Resources = []string{"statefulsets"}
+	_, err := f.admin.RbacV1().Roles("core").Update(t.Context(), &role, metav1.UpdateOptions{})
+	f.must(err)
+	d := deployment("web").Spec
+	d.Template.Spec.Containers[0].Env = []corev1.EnvVar{{Name: variable, Value: valueMain}}
+	two := int32(2)
+	_, err = f.admin.AppsV1().StatefulSets("core").Create(t.Context(), &appsv1.StatefulSet{
+		ObjectMeta: metav1.ObjectMeta{Name: "web"},
+		Spec:       appsv1.StatefulSetSpec{Replicas: &two, Selector: d.Selector, Template: d.Template, ServiceName: "web"},
+	}, metav1.CreateOptions{})
+	f.must(err)
+	e := theEnv()
+	e.Deployment, e.StatefulSet = "", "web"
+	step := f.stepOf(e, "spare", map[string]string{"main": valueMain, "spare": valueSpare})
+	servers.Await(t, servers.Patience, "both pods", func(ctx context.Context) error {
+		if err := servers.RunPods(ctx, f.admin, "core"); err != nil {
+			return err
+		}
+		s, err := f.admin.AppsV1().StatefulSets("core").Get(ctx, "web", metav1.GetOptions{})
+		if err == nil && s.Status.AvailableReplicas != 2 {
+			err = fmt.Errorf("status %+v", s.Status)
+		}
+		return err
+	})
+	a := f.claim(step, "a1", 10)
+	f.start(a)
+	if p := f.probe(a); p.Phase != signalbox.Running {
+		t.Errorf("written is not done: %+v", p)
+	}
+	f.awaitPhase(a, signalbox.Succeeded, true)
+	pods, err := f.admin.CoreV1().Pods("core").List(t.Context(), metav1.ListOptions{})
+	f.must(err)
+	for i := range pods.Items {
+		if got := pods.Items[i].Spec.Containers[0].Env[0].Value; got != valueSpare || len(pods.Items) != 2 {
+			t.Errorf("%s has %s, of %d pods", pods.Items[i].Name, got, len(pods.Items))
+		}
+	}
+	f.awaitWrites(1)
 }
