@@ -92,7 +92,7 @@ func pageEntries() []entry {
 			b.secret("secrets/api", api)
 			s, err := pagerduty.New(pagerduty.Options{
 				Keys: []string{routing}, APIKeys: []string{api}, Now: b.clock,
-				Spec: contract(b.t, "pagerduty", "events-v2.json"), RESTSpec: contract(b.t, "pagerduty", "rest.trim.json"),
+				Spec: b.contract("pagerduty", "events-v2.json"), RESTSpec: b.contract("pagerduty", "rest.trim.json"),
 			})
 			b.must(err)
 			b.t.Cleanup(s.Close)
@@ -122,7 +122,7 @@ func channelEntries() []entry {
 	const token, room = "xoxb-hunter2-not-a-real-token", "C024BE91L"
 	onSlack := func(keys string) func(b *bench) {
 		return func(b *bench) {
-			s, err := slack.New(slack.Options{Token: token, Channels: []string{room}, Spec: contract(b.t, "slack", "slack.trim.json"), Now: b.clock})
+			s, err := slack.New(slack.Options{Token: token, Channels: []string{room}, Spec: b.contract("slack", "slack.trim.json"), Now: b.clock})
 			b.must(err)
 			url := b.serve(s, nil)
 			b.secret("secrets/slack", token)

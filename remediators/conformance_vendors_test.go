@@ -32,7 +32,7 @@ func cdnEntries() []entry {
 			b.secret("secrets/cdn", token)
 			s, err := cdn.New(cdn.Options{
 				Token: token, Service: service, Zone: zone,
-				FastlySpec: contract(b.t, "fastly", "purge.handwritten.yaml"), CloudflareSpec: contract(b.t, "cloudflare", "purge.handwritten.yaml"),
+				FastlySpec: b.contract("fastly", "purge.handwritten.yaml"), CloudflareSpec: b.contract("cloudflare", "purge.handwritten.yaml"),
 			})
 			b.must(err)
 			b.blocks = "tools: {caches: " + fmt.Sprintf(tool, b.serve(s, nil)) + "}"
@@ -65,7 +65,7 @@ func announceEntries() []entry {
 		return func(b *bench) {
 			const token, channel = "xoxb-hunter2-not-a-real-token", "C024BE91L"
 			b.secret("secrets/slack", token)
-			s, err := slack.New(slack.Options{Token: token, Channels: []string{channel}, Spec: contract(b.t, "slack", "slack.trim.json"), Now: b.clock})
+			s, err := slack.New(slack.Options{Token: token, Channels: []string{channel}, Spec: b.contract("slack", "slack.trim.json"), Now: b.clock})
 			b.must(err)
 			b.blocks = fmt.Sprintf("tools: {ops: {slack: {channel: incidents, channel_id: %s, token_file: secrets/slack, api_url: %q, labels: [cluster]%s}}}", channel, b.serve(s, nil)+"/api", more)
 			b.step = "{announce: ops}"
@@ -99,7 +99,7 @@ func statuspageEntries() []entry {
 	build := func(b *bench) {
 		const token, page = "hunter2-not-a-real-key", "kctbh9vrtdwd"
 		b.secret("secrets/page", token)
-		s, err := statuspage.New(statuspage.Options{Token: token, Spec: contract(b.t, "statuspage", "statuspage.trim.json"), Now: b.clock})
+		s, err := statuspage.New(statuspage.Options{Token: token, Spec: b.contract("statuspage", "statuspage.trim.json"), Now: b.clock})
 		b.must(err)
 		s.Set(statuspage.Page{ID: page, Name: "Payments", UpdatedAt: b.clock(), Components: []statuspage.Component{
 			{ID: payouts, Name: "Payouts", Status: "operational"}, {ID: cards, Name: "Cards", Status: "degraded_performance"},
@@ -132,7 +132,7 @@ func terraformEntries() []entry {
 	build := func(b *bench) {
 		const token = "hunter2-not-a-real-token"
 		b.secret("secrets/terraform", token)
-		s, err := terraform.New(terraform.Options{Token: token, Spec: contract(b.t, "terraform", "terraform.trim.json"), Now: b.clock})
+		s, err := terraform.New(terraform.Options{Token: token, Spec: b.contract("terraform", "terraform.trim.json"), Now: b.clock})
 		b.must(err)
 		b.blocks = fmt.Sprintf(`switches: {cdn: {terraform: {url: %q, token_file: secrets/terraform, organization: %s, workspace: %s, variable: cdn_active_provider, auto_apply: true,
   only_resources: ["module.cdn.*"]}, undo: auto, positions: {main: fastly, spare: cloudflare}}}`, b.serve(s, nil), terraform.Organization, terraform.Workspace)
@@ -172,7 +172,7 @@ func pipelineEntries() []entry {
 		b.secret("secrets/github", token)
 		moment := b.clock()
 		ago := func(hours int) time.Time { return moment.Add(-time.Duration(hours) * time.Hour) }
-		hub, err := github.New(github.Options{Token: token, Spec: contract(b.t, "github", "actions.trim.json"), Reset: moment.Add(20 * time.Minute), Now: b.clock})
+		hub, err := github.New(github.Options{Token: token, Spec: b.contract("github", "actions.trim.json"), Reset: moment.Add(20 * time.Minute), Now: b.clock})
 		b.must(err)
 		const input = "signalbox_action"
 		hub.SetWorkflows(
