@@ -40,7 +40,7 @@ func testKinds() Kinds {
 			},
 			{
 				Name: "gadget", Keyword: "gadget", Spec: testSpec,
-				Tools: map[string]kind.Tool{"gadget": {Settings: func() kind.Settings { return &testGadget{} }, Moves: func(kind.Settings) []string { return []string{"paused", "restarted"} }}},
+				Tools: map[string]kind.Tool{"gadget": {Settings: func() kind.Settings { return &testGadget{} }, Moves: func(kind.Settings) []string { return []string{"paused", "restarted"} }, After: pausedFirst}},
 			},
 			{
 				Name: "herald", Keyword: "herald", Spec: testSpec,
@@ -197,3 +197,11 @@ type testGadget struct {
 }
 
 func (*testGadget) Validate(kind.Fail) {}
+
+// pausedFirst is the order of what the gadget "ordered" does.
+func pausedFirst(s kind.Settings, move string) []string {
+	if s.(*testGadget).Deployment == "ordered" && move == "restarted" {
+		return []string{"paused"}
+	}
+	return nil
+}

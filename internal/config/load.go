@@ -27,9 +27,10 @@ type loader struct {
 	toolOf     map[string]*Tool
 	detectorOf map[string]*Detector
 	changes    []string
-	earlier    []string // ids of the steps of the runbook before the one at hand
-	whole      bool     // each step of the runbook at hand could be resolved
-	unowned    []spot   // detectors without an owner
+	earlier    []string        // ids of the steps of the runbook before the one at hand
+	whole      bool            // each step of the runbook at hand could be resolved
+	made       map[moveOf]bool // what the steps before the one at hand did
+	unowned    []spot          // detectors without an owner
 
 	detectorPlaces, policyPlaces map[string]Place
 }

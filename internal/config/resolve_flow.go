@@ -18,7 +18,7 @@ func (l *loader) runbook(s spot, keys policyKeys, on []*Detector) (steps []signa
 	if len(s.node.items) == 0 {
 		s.fail("must have at least one step", nil)
 	}
-	l.earlier, l.whole = []string{}, true
+	l.earlier, l.whole, l.made = []string{}, true, map[moveOf]bool{}
 	lane := 0
 	for i, item := range s.node.items {
 		at := s.item(item)
@@ -29,7 +29,9 @@ func (l *loader) runbook(s spot, keys policyKeys, on []*Detector) (steps []signa
 		k := keys.Runbook[i]
 		if at.key("parallel").has() {
 			lane++
-			steps = append(steps, l.parallel(at, k, keys.Autonomy, on, lane)...)
+			together := l.parallel(at, k, keys.Autonomy, on, lane)
+			l.make(together)
+			steps = append(steps, together...)
 			continue
 		}
 		step, ok := l.step(at, k.PlainStepKeys, keys.Autonomy, on)
@@ -39,6 +41,7 @@ func (l *loader) runbook(s spot, keys policyKeys, on []*Detector) (steps []signa
 		}
 		steps = append(steps, step)
 		steps = append(steps, l.onFailure(at.key("on_failure"), k.OnFailure, keys.Autonomy, on, len(steps))...)
+		l.make([]signalbox.Step{step}) // a rescue comes where it was not done
 	}
 	return steps
 }

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"fmt"
+
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/kind"
 )
@@ -68,6 +70,7 @@ func (l *loader) toolStep(s, at spot, r kind.Remediator, keys PlainStepKeys, on 
 		to.fail("is required: what is done with "+t.Name, nil)
 	case len(moves) > 0:
 		oneOf(to, keys.To, moves...)
+		l.inOrder(to, t, keys.To)
 	}
 	step := signalbox.Step{Kind: t.Kind, Name: t.Name, To: keys.To, Spec: t.Spec, If: keys.If, Undo: t.Undo, Tool: true}
 	step.Tells = t.is.Tells
@@ -75,6 +78,29 @@ func (l *loader) toolStep(s, at spot, r kind.Remediator, keys PlainStepKeys, on 
 		step.About = &signalbox.About{}
 	}
 	return step, true
+}
+
+// inOrder reports a move that no step before has made ready. What is not known
+// of the steps before is not held against it.
+func (l *loader) inOrder(at spot, t *Tool, move string) {
+	if t.is.After == nil || !l.whole {
+		return
+	}
+	for _, first := range t.is.After(t.Settings, move) {
+		if !l.made[moveOf{t.Name, first}] {
+			at.fail(fmt.Sprintf("must stand after a step with %s to: %s: it is refused until that is done", t.Name, first), move)
+		}
+	}
+}
+
+// moveOf is a move of a tool.
+type moveOf struct{ tool, move string }
+
+// make notes the moves of steps for those that stand after them.
+func (l *loader) make(steps []signalbox.Step) {
+	for i := range steps {
+		l.made[moveOf{steps[i].Name, steps[i].To}] = true
+	}
 }
 
 // keyword is the key of a step for a kind.

@@ -120,6 +120,9 @@ type Tool struct {
 	// Moves are what a step may do with it as it is set, each a value of its
 	// `to`; nil, or none: there is one thing to do, and its steps have no `to`.
 	Moves func(s Settings) []string
+	// After are the moves that a runbook must have with the same tool before one,
+	// since it is refused until they are done; nil: its moves stand in any order.
+	After func(s Settings, move string) []string
 	// Tells says that its steps only tell people: see signalbox.Flow.Tells.
 	Tells bool
 	// About says that its steps are told which incident they are about:

@@ -21,12 +21,19 @@ func Kind() kind.Remediator {
 	moves := func(m ...string) func(kind.Settings) []string {
 		return func(kind.Settings) []string { return m }
 	}
+	// What leaked is taken away last: a runbook makes the new one first.
+	after := func(_ kind.Settings, move string) []string {
+		if move == moveRevoked || move == moveSeen {
+			return []string{moveRotated}
+		}
+		return nil
+	}
 	return kind.Remediator{
 		Name:    "credentials",
 		Keyword: "credentials",
 		Tools: map[string]kind.Tool{
-			"kubernetes_token": {Settings: func() kind.Settings { return newToken() }, Moves: moves(moveRotated, moveRevoked)},
-			"sealed_secret":    {Settings: func() kind.Settings { return newSealed() }, Moves: moves(moveRotated, moveSeen)},
+			"kubernetes_token": {Settings: func() kind.Settings { return newToken() }, Moves: moves(moveRotated, moveRevoked), After: after},
+			"sealed_secret":    {Settings: func() kind.Settings { return newSealed() }, Moves: moves(moveRotated, moveSeen), After: after},
 			"aws_access_key":   {Settings: func() kind.Settings { return newAccessKey() }, Moves: moves(moveRevoked, moveDeleted)},
 		},
 		Spec: resolve,

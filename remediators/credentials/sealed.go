@@ -108,7 +108,6 @@ func (s *sealed) look(ctx context.Context, move string, f *signalbox.Forecast) e
 	f.NeedsApproval = fmt.Sprintf("a credential is replaced: %s by %s", f.Found, mark(m.data))
 	if move == moveSeen {
 		f.Version = mark(m.data)
-		f.NeedsApproval = fmt.Sprintf("what comes after it takes the old credential away: %s", f.Found)
 		return s.lookSeen(ctx, o, held, m, f)
 	}
 	return s.lookRotated(ctx, o, held, m, f)
@@ -159,7 +158,8 @@ func (s *sealed) lookSeen(ctx context.Context, o *sealedSecret, held fence.Fence
 	if err := s.onNew(ctx, s.spec.Consumers, changed, ""); err != nil {
 		return err
 	}
-	f.Found, f.Already = fmt.Sprintf("%s: all consumers began after it was unsealed at %s", mark(m.data), changed.UTC().Format(time.RFC3339)), true
+	f.Found = fmt.Sprintf("%s: all consumers began after it was unsealed at %s", mark(m.data), changed.UTC().Format(time.RFC3339))
+	f.NeedsApproval = "what comes after it takes the old credential away: " + f.Found
 	return nil
 }
 
@@ -185,8 +185,8 @@ func (s *sealed) mine(ctx context.Context, a signalbox.Action) (string, bool, er
 
 // write applies the file to the version that was found, with the fence.
 func (s *sealed) write(ctx context.Context, a signalbox.Action) (signalbox.Receipt, error) {
-	if a.Step.To != moveRotated {
-		return signalbox.Receipt{}, reach.Refused("there is nothing to write")
+	if a.Step.To == moveSeen { // looking is all there is to it
+		return signalbox.Receipt{At: s.now(), Detail: a.Forecast.Found + ": nothing was written"}, nil
 	}
 	o, held, err := s.read(ctx)
 	if err != nil {

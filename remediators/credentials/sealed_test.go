@@ -113,6 +113,9 @@ func TestRealSealed(t *testing.T) {
 	c.deployer("deployer-new", "psp-key")
 	c.removePod("deployer-old")
 	b := c.claim(seen, "b1", 20)
+	if b.Forecast.Already || b.Forecast.NeedsApproval == "" { // a runbook does not go on over what is there already
+		t.Errorf("seen: %+v", b.Forecast)
+	}
 	c.start(b)
 	c.probe(b, signalbox.Succeeded)
 	c.writes("patch sealedsecrets")

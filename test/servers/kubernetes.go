@@ -71,7 +71,8 @@ func (k *KubeServer) Compact() {
 }
 
 // KubeControllers starts a kube-controller-manager on the API server, with the
-// controllers of workloads.
+// controllers of workloads, and the one that fills in the tokens of service
+// accounts.
 func KubeControllers(t testing.TB, k *KubeServer) *Server {
 	t.Helper()
 	path := program(t, cache.KubeControllerManager())
@@ -82,7 +83,8 @@ func KubeControllers(t testing.TB, k *KubeServer) *Server {
 			return []string{
 				path, "--kubeconfig=" + config, "--authentication-kubeconfig=" + config, "--authorization-kubeconfig=" + config,
 				"--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", port), "--cert-dir=" + dir, "--leader-elect=false", "--profiling=false",
-				"--controllers=deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller,job-controller,cronjob-controller",
+				"--controllers=deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller,job-controller,cronjob-controller,serviceaccount-token-controller",
+				"--service-account-private-key-file=" + filepath.Join(k.dir, "tls.key"),
 			}
 		},
 	})
@@ -187,6 +189,9 @@ type AuditEntry struct {
 	RequestObject json.RawMessage `json:"requestObject"` // of what auditPolicy lists
 }
 
+// Everyone asks Audit for the requests of all accounts.
+const Everyone = ""
+
 // Audit returns the requests of an account that were answered, oldest first.
 // An entry may come a moment after its answer: ask by Await for what must be
 // there.
@@ -205,7 +210,7 @@ func (k *KubeServer) Audit(account string) []AuditEntry {
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			k.t.Fatalf("audit log: %v: %s", err, line)
 		}
-		if e.User.Username == account {
+		if account == Everyone || e.User.Username == account {
 			entries = append(entries, e)
 		}
 	}
