@@ -67,6 +67,8 @@ type box struct {
 	pagerURL string
 	args     []string
 	env      []string
+	kept     []string // secrets that it was given, which stand nowhere but in their files
+	person   string   // as whom the story asks and operates; "": nobody, where there are no people
 	cmd      *exec.Cmd
 	log      *logBuffer
 	ended    chan struct{}
@@ -137,7 +139,11 @@ func (b *box) write(name, text string) {
 	}
 }
 
-func (b *box) secret(name, value string) { b.write("secrets/"+name, value) }
+func (b *box) secret(name, value string) {
+	b.t.Helper()
+	b.kept = append(b.kept, value)
+	b.write("secrets/"+name, value)
+}
 
 // start runs the daemon and waits until it is ready.
 func (b *box) start() {
@@ -210,6 +216,9 @@ func (b *box) get(ctx context.Context, path string, out any) error {
 	if err != nil {
 		return err
 	}
+	if b.person != "" {
+		req.Header.Set("Authorization", b.bearer())
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err
@@ -241,7 +250,17 @@ func (b *box) status() engine.Status {
 // operate runs signalboxctl, and returns what it said and its exit code.
 func (b *box) operate(args ...string) (string, int) {
 	b.t.Helper()
-	out, err := exec.Command(ctl, append([]string{"--server", b.control}, args...)...).CombinedOutput()
+	return b.operateAs(b.person, args...)
+}
+
+// operateAs is operate, as somebody else.
+func (b *box) operateAs(person string, args ...string) (string, int) {
+	b.t.Helper()
+	flags := []string{"--server", b.control}
+	if person != "" {
+		flags = append(flags, "--token-file", b.tokenFile(person))
+	}
+	out, err := exec.Command(ctl, append(flags, args...)...).CombinedOutput()
 	if exit, ok := err.(*exec.ExitError); ok { //nolint:errorlint // exec returns it unwrapped
 		return string(out), exit.ExitCode()
 	}

@@ -43,7 +43,7 @@ sources:
 func (b *box) word(kind, scope string) {
 	b.t.Helper()
 	body := fmt.Sprintf(`{"kind": %q, "scope": %q, "reason": "story"}`, kind, scope)
-	code, said, err := deliver(b.t.Context(), b.control+"/api/v1/control", "", body)
+	code, said, err := deliver(b.t.Context(), b.control+"/api/v1/control", b.bearer(), body)
 	if err != nil || code != http.StatusOK {
 		b.t.Fatalf("%s %s: %d %s %v", kind, scope, code, said, err)
 	}
