@@ -91,6 +91,10 @@ type Incident struct {
 	Trigger string `json:"trigger,omitempty"`
 	// ReleasedAt is when a person last gave it back to automation.
 	ReleasedAt time.Time `json:"released_at,omitzero"`
+	// Evidence is what was found around it when it opened, for people: nothing
+	// is decided by it. LookedAt is when it was looked for; zero: it was not.
+	Evidence []Finding `json:"evidence,omitempty"`
+	LookedAt time.Time `json:"looked_at,omitzero"`
 	// ETA is the owner's own word on when it will be over; nil: unknown.
 	ETA *Control `json:"eta,omitempty"`
 
@@ -104,6 +108,15 @@ type Incident struct {
 
 	// Decided is the signature of the decision that was journaled last.
 	Decided string `json:"decided,omitempty"`
+}
+
+// Finding is one thing that was found around an incident. It holds listed
+// fields only, and no raw line of a log.
+type Finding struct {
+	Name string    `json:"name"`           // what was looked for, as the configuration calls it
+	At   time.Time `json:"at,omitzero"`    // of what it tells; zero: of no one moment
+	Text string    `json:"text,omitempty"` // one plain line; empty: there is only the link
+	Link *Link     `json:"link,omitempty"` // where a person sees more
 }
 
 // Closed reports whether the incident has reached its end.

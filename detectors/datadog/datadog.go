@@ -25,6 +25,7 @@ func Kind() kind.Source {
 		Name:     "datadog",
 		Settings: func() kind.Settings { return newSettings() },
 		Detector: func() kind.DetectorSettings { return newDetectorSettings() },
+		Look:     func() kind.LookSettings { return &LookSettings{} },
 		Open: func(name string, s kind.Settings, env kind.Env) (any, error) {
 			return open(name, s.(*Settings), env)
 		},

@@ -26,6 +26,7 @@ func Kind() kind.Source {
 		Name:     "github",
 		Settings: func() kind.Settings { return newSettings() },
 		Detector: func() kind.DetectorSettings { return &DetectorSettings{} },
+		Look:     func() kind.LookSettings { return &LookSettings{} },
 		Open: func(name string, s kind.Settings, env kind.Env) (any, error) {
 			return open(name, s.(*Settings), env)
 		},

@@ -8,6 +8,7 @@ func Kind() kind.Source {
 		Name:     "grafana",
 		Settings: func() kind.Settings { return newSettings() },
 		Detector: func() kind.DetectorSettings { return &DetectorSettings{} },
+		Look:     func() kind.LookSettings { return &LookSettings{} },
 		Open: func(name string, s kind.Settings, env kind.Env) (any, error) {
 			return open(name, s.(*Settings), env)
 		},

@@ -12,6 +12,7 @@ func Kind() kind.Source {
 		Name:     cluster.Kind,
 		Settings: func() kind.Settings { return cluster.New() },
 		Detector: func() kind.DetectorSettings { return &DetectorSettings{} },
+		Look:     func() kind.LookSettings { return &LookSettings{} },
 		Open: func(name string, s kind.Settings, env kind.Env) (any, error) {
 			return open(name, s.(*cluster.Settings), env)
 		},

@@ -8,6 +8,7 @@
 //	DetectorSettings   detector.go   the keys of a detector; those of logs in logs.go
 //	shape              query.go      what can be told of a LogQL expression without Loki's parser
 //	detector           judge.go      pure: the value of a query, to readings
+//	glance             look.go      lines around an incident, reduced to listed fields, for people
 //	follower           follow.go     pure: the lines of a stream, to readings; ids.go, gap.go
 //
 // # Values
@@ -45,6 +46,7 @@ func Kind() kind.Source {
 		Name:     "loki",
 		Settings: func() kind.Settings { return newSettings() },
 		Detector: func() kind.DetectorSettings { return &DetectorSettings{} },
+		Look:     func() kind.LookSettings { return &LookSettings{} },
 		Open: func(name string, s kind.Settings, env kind.Env) (any, error) {
 			return open(name, s.(*Settings), env)
 		},

@@ -109,7 +109,7 @@ func (d *daemon) build() (*runtime, error) {
 		b.rt.set.Owners[o.Name], b.rt.set.Primary[o.Name] = o.Page, o.Primary
 		b.rt.set.Ladders[o.Name] = engine.Ladder{BackupName: o.Backup, Backup: o.BackupPage, Second: o.Second}
 	}
-	for _, step := range []func() error{b.sources, b.detectors, b.sayUnproved, b.receivers, b.remediators, b.clusterFeeds, b.tells, b.calendars, b.silences} {
+	for _, step := range []func() error{b.sources, b.detectors, b.sayUnproved, b.receivers, b.remediators, b.clusterFeeds, b.tells, b.calendars, b.silences, b.evidence} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -187,6 +187,21 @@ func definition(det *config.Detector) string {
 		return fmt.Sprintf("%+v %+v", det.Common, det.Settings)
 	}
 	return string(b)
+}
+
+func (b *builder) evidence() error {
+	for _, e := range b.cfg.Evidence {
+		entry := e.Entry
+		if e.Settings != nil {
+			look, err := e.Settings.Build(e.Name, b.opened[e.Source])
+			if err != nil {
+				return fmt.Errorf("%s: %w", e.Place, err)
+			}
+			entry.Look = look
+		}
+		b.rt.set.Evidence = append(b.rt.set.Evidence, entry)
+	}
+	return nil
 }
 
 func (b *builder) remediators() error {

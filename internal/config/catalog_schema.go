@@ -30,13 +30,6 @@ func (s *schemer) catalogued(t tables, k kind.Source) *jsonschema.Schema {
 	return detector
 }
 
-// withoutCatalog is the schema of a detector that has its keys itself.
-func withoutCatalog(detector *jsonschema.Schema) *jsonschema.Schema {
-	detector.Properties.Delete("catalog")
-	detector.Properties.Delete("with")
-	return detector
-}
-
 // optional makes every key optional, those of blocks below included.
 func optional(s *jsonschema.Schema) {
 	s.Required = nil

@@ -45,6 +45,7 @@ type Config struct {
 	ClusterRules []*RuleFiles // the rules that a cluster's resources hold
 	Switches     []*Switch    // by name
 	Tools        []*Tool      // by name
+	Evidence     []*Evidence  // as written
 	DefaultOwner string
 	People       map[string]people.Settings
 	Calendars    []*Calendar

@@ -37,6 +37,8 @@ type fileKeys struct {
 	Tools map[string]toolKeys `yaml:"tools,omitempty"`
 	// What should be done? The first that matches an incident is taken.
 	Policies []policyKeys `yaml:"policies,omitempty"`
+	// What is looked for around a new incident, for people: on the incident and on its page.
+	Evidence []evidenceKeys `yaml:"evidence,omitempty"`
 	// What depends on what: the actions on what depends wait while what it depends on is ill.
 	DependsOn []dependencyKeys `yaml:"depends_on,omitempty"`
 	// Guards across all policies.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	common "github.com/prometheus/common/config"
+	"github.com/prometheus/common/model"
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/kind"
 	"github.com/signalbox/signalbox/internal/track"
@@ -28,7 +29,7 @@ func testKinds() Kinds {
 				Receives: func(s kind.Settings) string { return s.(*testAlerts).Receive },
 			},
 			{Name: "kubernetes", Settings: func() kind.Settings { return &testCluster{} }},
-			{Name: "loki", Settings: func() kind.Settings { return &testLoki{} }},
+			{Name: "loki", Settings: func() kind.Settings { return &testLoki{} }, Look: func() kind.LookSettings { return &testLook{} }},
 		},
 		Remediators: []kind.Remediator{
 			{
@@ -68,6 +69,22 @@ func testURL(fail kind.Fail, text string) {
 		fail("url", "must be an http or https URL", text)
 	}
 }
+
+type testLook struct {
+	Query  string   `yaml:"query" jsonschema:"required"`
+	Fields []string `yaml:"fields" jsonschema:"required,minItems=1"`
+}
+
+func (s *testLook) Validate(kind.Fail) {}
+
+func (s *testLook) Field(name string) string {
+	if !model.LegacyValidation.IsValidLabelName(name) {
+		return "must be the name of a field"
+	}
+	return ""
+}
+
+func (s *testLook) Build(string, any) (kind.Look, error) { return nil, nil }
 
 type testPrometheus struct {
 	URL     string                  `yaml:"url" jsonschema:"required,format=uri"` // Base URL of the API.

@@ -32,14 +32,14 @@ type loader struct {
 	made       map[moveOf]bool // what the steps before the one at hand did
 	unowned    []spot          // detectors without an owner
 
-	detectorPlaces, policyPlaces map[string]Place
+	detectorPlaces, policyPlaces, evidencePlaces map[string]Place
 }
 
 func (l *loader) load(root spot) {
 	l.topKeys(root)
 	l.sourceOf, l.ownerOf = map[string]*Source{}, map[string]*Owner{}
 	l.switchOf, l.toolOf, l.detectorOf = map[string]*Switch{}, map[string]*Tool{}, map[string]*Detector{}
-	l.detectorPlaces, l.policyPlaces = map[string]Place{}, map[string]Place{}
+	l.detectorPlaces, l.policyPlaces, l.evidencePlaces = map[string]Place{}, map[string]Place{}, map[string]Place{}
 	l.report.kinds = map[reflect.Type][]string{
 		reflect.TypeFor[ownerKeys]():      append(words(l.reaches), words(l.channels)...),
 		reflect.TypeFor[switchKeys]():     words(l.backends),
@@ -72,6 +72,9 @@ func (l *loader) load(root spot) {
 		blocks(root.key("depends_on"), l.dependency)
 	}
 	blocks(root.key("policies"), l.policy)
+	if root.key("evidence").has() {
+		blocks(root.key("evidence"), l.evidence)
+	}
 	section(root.key("people"), l.person)
 	l.approvers(root)
 	l.heartbeat(root.key("heartbeat"))

@@ -113,10 +113,10 @@ func (l *loader) detector(s spot) {
 	var settings kind.DetectorSettings
 	switch {
 	case src == nil: // its other keys can't be judged
-		l.settle(s, l.otherKeys(s), &keys)
+		l.settle(s, otherKeys[detectorKeys](s), &keys)
 	case src.Kind.Detector == nil:
 		s.key("source").fail("must name a source that detectors can ask, "+src.Kind.Name+" is for switches only", src.Name)
-		l.settle(s, l.otherKeys(s), &keys)
+		l.settle(s, otherKeys[detectorKeys](s), &keys)
 	default:
 		settings = src.Kind.Detector()
 		l.settle(s, nil, &keys, settings)
@@ -133,10 +133,10 @@ func (l *loader) detector(s spot) {
 	})
 }
 
-// otherKeys are the keys of a block that detectorKeys does not have.
-func (l *loader) otherKeys(s spot) []string {
+// otherKeys are the keys of a block that K does not have.
+func otherKeys[K any](s spot) []string {
 	var other []string
-	list, _ := fields(reflect.ValueOf(&detectorKeys{}).Elem())
+	list, _ := fields(reflect.ValueOf(new(K)).Elem())
 	s.entries(func(name string, _ spot) {
 		if !slices.ContainsFunc(list, func(f field) bool { return f.name == name }) {
 			other = append(other, name)

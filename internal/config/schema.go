@@ -60,16 +60,23 @@ func (s *schemer) define(name string, schema *jsonschema.Schema) *jsonschema.Sch
 
 func (s *schemer) sections(root *jsonschema.Schema, t tables) {
 	var sources, detectors []*jsonschema.Schema
+	looks := []*jsonschema.Schema{s.define("evidence", without(s.of(&evidenceKeys{}), "source"))}
 	for _, name := range words(t.sources) {
 		k := t.sources[name]
 		source := s.of(&sourceKeys{})
 		set(source, "kind", &jsonschema.Schema{Const: name, Description: "The kind of the source."})
 		add(source, s.of(k.Settings()))
 		sources = append(sources, s.define("source-"+name, source))
+		if k.Look != nil {
+			look := s.of(&evidenceKeys{})
+			add(look, s.of(k.Look()))
+			look.Required = append(look.Required, "source")
+			looks = append(looks, s.define("evidence-"+name, without(look, "readings")))
+		}
 		if k.Detector != nil {
 			detector := s.of(&detectorKeys{})
 			add(detector, s.of(k.Detector()))
-			detectors = append(detectors, s.define("detector-"+name, withoutCatalog(detector)))
+			detectors = append(detectors, s.define("detector-"+name, without(detector, "catalog", "with")))
 			if catalogued := s.catalogued(t, k); catalogued != nil {
 				detectors = append(detectors, s.define("detector-"+name+"-of-catalog", catalogued))
 			}
@@ -77,6 +84,7 @@ func (s *schemer) sections(root *jsonschema.Schema, t tables) {
 	}
 	value(root, "sources").AdditionalProperties = &jsonschema.Schema{OneOf: sources}
 	value(root, "detectors").Items = &jsonschema.Schema{AnyOf: detectors}
+	value(root, "evidence").Items = &jsonschema.Schema{AnyOf: looks}
 	value(root, "owners").AdditionalProperties = s.define("owner", s.chosen(&ownerKeys{}, t.reaches, func(r kind.Remediator) map[string]func() kind.Settings { return r.Owner }))
 	owner := s.defs["owner"]
 	for _, key := range words(t.channels) {
@@ -121,6 +129,14 @@ func (s *schemer) step(keys any, t tables) *jsonschema.Schema {
 	}
 	step.OneOf = append(step.OneOf, &jsonschema.Schema{Required: []string{"wait"}})
 	return step
+}
+
+// without is a schema without some keys.
+func without(s *jsonschema.Schema, keys ...string) *jsonschema.Schema {
+	for _, key := range keys {
+		s.Properties.Delete(key)
+	}
+	return s
 }
 
 func set(s *jsonschema.Schema, key string, property *jsonschema.Schema) {

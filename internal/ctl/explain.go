@@ -109,6 +109,7 @@ func showExplanation(w io.Writer, x *engine.Explanation) {
 	}
 	showPeople(w, x)
 	showDone(w, x)
+	showEvidence(w, &x.Incident)
 	fmt.Fprintln(w, "journal")
 	n := 0
 	for _, e := range x.Entries {
@@ -141,6 +142,25 @@ func showSeen(w io.Writer, inc *signalbox.Incident) {
 		fmt.Fprintf(w, "  expected to be over at %s, says %s: %s\n", stamp(inc.ETA.Until), plain(inc.ETA.Who), plain(inc.ETA.Reason))
 	default:
 		fmt.Fprintln(w, "  expected end: unknown, nobody gave one")
+	}
+}
+
+// showEvidence tells what was found around the incident when it opened.
+func showEvidence(w io.Writer, inc *signalbox.Incident) {
+	if len(inc.Evidence) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "evidence, looked for at %s\n", stamp(inc.LookedAt))
+	for _, f := range inc.Evidence {
+		at := "        "
+		if !f.At.IsZero() {
+			at = f.At.UTC().Format("15:04:05")
+		}
+		fmt.Fprintf(w, "  %s  %s: %s", at, plain(f.Name), plain(f.Text))
+		if f.Link != nil {
+			fmt.Fprintf(w, " <%s>", plain(f.Link.Href))
+		}
+		fmt.Fprintln(w)
 	}
 }
 

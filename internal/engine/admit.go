@@ -66,6 +66,7 @@ func (l *loop) opened(w *write, r signalbox.Reading) {
 		w.opened[keyOf(&r)] = id
 	}
 	l.adoptDirectPage(w, inc)
+	l.wantLook(inc)
 	w.entry(journal.IncidentOpened, id, "", map[string]any{"says": r.Summary, "value": r.Value, "threshold": r.Threshold})
 	l.e.metrics.opened.Inc()
 	l.e.o.Log.Info("incident opened", "incident", id, "detector", r.Detector, "subject", r.Subject, "owner", inc.Owner, "says", r.Summary)

@@ -130,7 +130,7 @@ func (l *loop) oweDirect(r signalbox.Reading, owner string, now time.Time) {
 	inc := &signalbox.Incident{ID: signalbox.NewIncidentID(r), Reading: r, OnsetAt: r.OnsetAt}
 	l.direct.owed[key] = owed{owner: owner, key: key, event: signalbox.PageTrigger, body: signalbox.PageBody{
 		Summary:  r.Subject + ": " + r.Summary + " (signalbox has no store: it does nothing but page)",
-		Severity: "critical", Source: r.Subject, At: now, Evidence: []string{evidence(inc)}, Links: r.Links, Labels: r.Labels,
+		Severity: "critical", Source: r.Subject, At: now, Evidence: []string{incidentLine(inc)}, Links: r.Links, Labels: r.Labels,
 	}}
 }
 

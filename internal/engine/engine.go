@@ -14,6 +14,7 @@
 //	doubt, restart      --> follow.go   seal, probe, settle the doubt
 //	Settle, Resolve     --> settle.go   what came of it
 //	pages               --> pages.go    an outbox, sent until it is accepted
+//	new incident        --> evidence.go what people look at first, for its page
 //	no store            --> direct.go   pages straight from the configuration
 //
 // # Terms
@@ -46,6 +47,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/evidence"
 	"github.com/signalbox/signalbox/internal/journal"
 	"github.com/signalbox/signalbox/internal/kind"
 	"github.com/signalbox/signalbox/internal/store"
@@ -75,6 +77,8 @@ type Timing struct {
 	StoreGone  time.Duration // without the store for longer: what is ill is paged straight; 5s
 	StorePage  time.Duration // … for longer: the store itself is paged; 30s
 	GroupWait  time.Duration // a group's page gathers for so long; 3s
+	Look       time.Duration // looking around a new incident; 10s
+	LookFirst  time.Duration // its page waits so long for what is found; 3s
 	Tombstone  time.Duration // a closed incident is remembered for so long; 1h
 	Second     time.Duration // what the pager does not take for longer goes by the second channel; 60s
 	Acks       time.Duration // between two questions for acknowledgements; 30s
@@ -97,6 +101,8 @@ func (t Timing) withDefaults() Timing {
 	or(&t.StoreGone, 5*time.Second)
 	or(&t.StorePage, 30*time.Second)
 	or(&t.GroupWait, 3*time.Second)
+	or(&t.Look, 10*time.Second)
+	or(&t.LookFirst, 3*time.Second)
 	or(&t.Tombstone, time.Hour)
 	or(&t.Second, time.Minute)
 	or(&t.Acks, 30*time.Second)
@@ -128,6 +134,8 @@ type Set struct {
 	// readings have been given to Observe. Detectors that are not polled are
 	// passed over.
 	Ask func(ctx context.Context, detectors []string) error
+	// Evidence is what is looked for around a new incident.
+	Evidence []evidence.Entry
 	// Calendars says where each calendar of freezes is read, by name.
 	Calendars map[string]string
 	// Silences is the source whose silences are read; empty: none.

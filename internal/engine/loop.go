@@ -52,6 +52,10 @@ type loop struct {
 	nextLate   time.Time                          // an estimate passes then at the earliest; zero: pages or owners have changed
 	nextClimb  time.Time                          // a page is not acknowledged in time then at the earliest; zero: pages or owners have changed
 	archiving  bool
+
+	looks    map[signalbox.IncidentID]bool // incidents that are being looked around, or wait for it
+	unlooked []signalbox.IncidentID        // those that wait, in the order of their opening
+	looking  int
 }
 
 type retry struct {
@@ -68,7 +72,8 @@ func newLoop(e *Engine) *loop {
 		asking: map[signalbox.IncidentID]bool{}, running: map[signalbox.ActionID]bool{},
 		sending: map[string]bool{}, retry: map[string]retry{}, good: map[string]time.Time{}, taken: map[string]bool{},
 		seen: map[string]bool{}, shadowed: map[signalbox.IncidentID]time.Time{},
-		made: map[string][]policy.Made{}, failed: map[string]bool{},
+		looks: map[signalbox.IncidentID]bool{},
+		made:  map[string][]policy.Made{}, failed: map[string]bool{},
 		goneSince: e.o.Now(), direct: newDirectPager(),
 	}
 }
@@ -171,6 +176,7 @@ func (l *loop) work() {
 		return
 	}
 	l.consume()
+	l.look()
 	l.decide()
 	l.sendPages()
 	l.sendNotes(l.now())

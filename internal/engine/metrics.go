@@ -27,6 +27,7 @@ type metrics struct {
 	actions       map[signalbox.Stage]prometheus.Counter
 	outcomes      map[signalbox.Outcome]prometheus.Counter
 	pages         map[string]prometheus.Counter
+	looks         map[string]prometheus.Counter
 	loopLast      *prometheus.GaugeVec
 	loopErrors    *prometheus.CounterVec
 	nextWorld     time.Time
@@ -59,6 +60,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		signalbox.Claimed, signalbox.Started, signalbox.Doubt, signalbox.Done, signalbox.Broken)
 	m.outcomes = counters(reg, "action_outcomes_total", "What new evidence said of actions.", "outcome",
 		signalbox.Recovered, signalbox.NotRecovered, signalbox.Unverified)
+	m.looks = counters(reg, "evidence_looks_total", "New incidents that were to be looked around.", "result", "done", "passed over")
 	m.pages = counters(reg, "page_events_total", "Events to the pager.", "result", "sent", "retried", "refused", "direct", "second")
 	m.pagerFailing = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "signalbox_pager_failing", Help: "1 while the pager of an owner takes nothing."}, []string{"owner"})
 	reg.MustRegister(m.pagerFailing)

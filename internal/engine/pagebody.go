@@ -20,8 +20,8 @@ func (l *loop) body(w *write, p *signalbox.Page) signalbox.PageBody {
 			continue
 		}
 		r := &inc.Reading
-		b.Evidence = append(b.Evidence, evidence(inc))
-		b.Links = append(b.Links, r.Links...)
+		b.Evidence = append(append(b.Evidence, incidentLine(inc)), findings(inc)...)
+		b.Links = append(b.Links, links(inc)...)
 		b.Source = r.Subject
 		for k, v := range r.Labels {
 			b.Labels[k] = v
@@ -74,7 +74,8 @@ func (l *loop) knownAction(w *write, id signalbox.ActionID) *signalbox.Action {
 	return l.state.Actions[id]
 }
 
-func evidence(inc *signalbox.Incident) string {
+// incidentLine is an incident in a line.
+func incidentLine(inc *signalbox.Incident) string {
 	r := &inc.Reading
 	text := r.Subject + " (" + r.Detector + ")"
 	if r.HasValue {

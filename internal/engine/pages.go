@@ -18,6 +18,9 @@ func (l *loop) wantPage(w *write, inc *signalbox.Incident, note signalbox.PageNo
 	now := l.now()
 	p := l.page(w, key)
 	fresh := len(p.Incidents) == 0
+	if l.looks[inc.ID] && !l.stopping {
+		wait = max(wait, l.e.timing.LookFirst)
+	}
 	if fresh {
 		p.Due, p.Owner, p.MadeAt, p.Detector = now.Add(wait), note.Owner, now, inc.Reading.Detector
 		begin(p)

@@ -112,6 +112,8 @@ func (l *loop) begin(a *authority, state *signalbox.State) {
 	l.auth, l.state = a, state
 	l.index = newIndex(state)
 	clear(l.shadowed)
+	clear(l.looks)
+	l.unlooked = nil
 	l.nextClimb, l.nextLate, l.e.metrics.stale = time.Time{}, time.Time{}, true
 	l.due.clear()
 	l.last, l.retry = map[signalbox.IncidentID]*signalbox.Decision{}, map[string]retry{}
@@ -137,8 +139,11 @@ func (l *loop) begin(a *authority, state *signalbox.State) {
 
 // resume makes every open incident due, and settles what was in flight.
 func (l *loop) resume() {
-	for id := range l.state.Incidents {
+	for id, inc := range l.state.Incidents {
 		l.touchIncident(id)
+		if !inc.Closed() {
+			l.wantLook(inc)
+		}
 	}
 	for _, act := range l.state.Actions {
 		if act.InFlight() {

@@ -63,6 +63,7 @@ const (
 	Sealed            Kind = "sealed"             // a successor's token stands on the target
 	Settled           Kind = "settled"            // what new evidence says of an effect
 	Undone            Kind = "undone"             // an action was taken back
+	EvidenceFound     Kind = "evidence"           // what was found around a new incident, for people
 	PageWanted        Kind = "page.wanted"        // an event is owed to the pager
 	PageSent          Kind = "page.sent"          // the pager accepted it
 	PageEscalated     Kind = "page.escalated"     // it was not acknowledged: the next rung is paged

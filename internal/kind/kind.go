@@ -47,6 +47,10 @@ type Source struct {
 	// Detector returns new settings of a detector on such a source, with
 	// defaults, for the keys beyond those of Common; nil where it has none.
 	Detector func() DetectorSettings
+	// Look returns new settings of a look at such a source, with defaults, for
+	// the keys beyond those that every entry of `evidence` has; nil where it can't
+	// be looked at.
+	Look func() LookSettings
 	// Open connects; it does no I/O that can block. The result implements
 	// signalbox.Source, signalbox.Receiver with signalbox.Completer, or, for a
 	// mere connection, none of them.

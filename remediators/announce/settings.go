@@ -1,7 +1,6 @@
 package announce
 
 import (
-	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -129,20 +128,12 @@ func (s *Slack) template(fail kind.Fail, path, text string, most int) {
 	}
 }
 
-// link wants the host to be plainly there: no label chooses where a link leads.
 func (s *Slack) link(fail kind.Fail, path string, l Link) {
 	if l.Text == "" || utf8.RuneCountInString(l.Text) > mostTopic || strings.ContainsAny(l.Text, "<>|\r\n") {
 		fail(path+".text", "must be one line, without <, > and |", l.Text)
 	}
-	head, _, _ := strings.Cut(l.URL, "{{")
-	u, err := url.Parse(head)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || head != l.URL && u.Path == "" ||
-		strings.ContainsAny(l.URL, "<>| \r\n") || len(l.URL) > mostText {
-		fail(path+".url", "must be an http or https address, whose host is followed by / before anything is filled in", "(not shown: it may hold a credential)")
-		return
-	}
-	if _, err := telling.Parse(l.URL, s.Labels); err != nil {
-		fail(path+".url", err.Error(), nil)
+	if _, err := telling.ParseLink(l.URL, s.Labels, mostText); err != nil {
+		fail(path+".url", err.Error(), "(not shown: it may hold a credential)")
 	}
 }
 

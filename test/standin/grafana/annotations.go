@@ -45,10 +45,14 @@ func (s *Server) findAnnotations(r *http.Request) []map[string]any {
 	if err != nil || limit < 1 {
 		limit = 100
 	}
+	from, fromErr := strconv.ParseInt(q.Get("from"), 10, 64)
+	to, toErr := strconv.ParseInt(q.Get("to"), 10, 64)
+	bounded := fromErr == nil && toErr == nil // one alone bounds nothing
 	found := []map[string]any{}
 	for _, a := range slices.Backward(s.annotations) {
 		missing := slices.ContainsFunc(q["tags"], func(tag string) bool { return !slices.Contains(a.Tags, tag) })
-		if missing || q.Get("dashboardUID") != "" && q.Get("dashboardUID") != a.Dashboard || len(found) == limit {
+		if missing || q.Get("dashboardUID") != "" && q.Get("dashboardUID") != a.Dashboard || len(found) == limit ||
+			bounded && (a.End.UnixMilli() < from || a.Start.UnixMilli() > to) {
 			continue
 		}
 		found = append(found, map[string]any{
