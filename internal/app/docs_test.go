@@ -67,7 +67,7 @@ var (
 	ruleFile = regexp.MustCompile("(?s)```yaml\n(groups:\n.*?)```")
 	// ours is a top-level key that only our own configuration has; what others
 	// read (a Role, Alertmanager's own file) is not checked here.
-	ours = regexp.MustCompile(`(?m)^(default_owner|owners|sources|detectors|rule_files|switches|tools|policies|guards|heartbeat|tracing):`)
+	ours = regexp.MustCompile(`(?m)^(default_owner|owners|sources|detectors|rule_files|switches|tools|policies|guards|evidence|heartbeat|tracing):`)
 )
 
 // What can be copied works: each example of a configuration loads with the
