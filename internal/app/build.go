@@ -138,7 +138,7 @@ func (b *builder) sources() error {
 		}
 		b.opened[s.Name] = opened
 		// A source that is Unknown for too long is an incident of its own.
-		b.rt.set.Detectors[poll.SourceDetector(s.Name)] = engine.Detector{Source: s.Name, Owner: b.cfg.DefaultOwner, Polled: true, Health: true}
+		b.rt.set.Detectors[poll.SourceDetector(s.Name)] = engine.Detector{Source: s.Name, Polled: true, Health: true}
 	}
 	return nil
 }

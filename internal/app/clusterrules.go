@@ -238,7 +238,7 @@ func (b *builder) feedHealth(f *ruleFeed, use *config.RuleFiles, taken func(stri
 		name = fmt.Sprintf("prometheusrules/%s#%d", f.source, n)
 	}
 	h := &rulesHealth{name: name, feed: f}
-	b.rt.set.Detectors[name] = engine.Detector{Source: f.source, Owner: b.cfg.DefaultOwner, Polled: true}
+	b.rt.set.Detectors[name] = engine.Detector{Source: f.source, Polled: true}
 	b.rt.polled = append(b.rt.polled, poll.Detector{
 		Name: name, Detector: h, Source: f.source, Asks: h, Group: name, Interval: healthEvery, UnknownAfter: use.Common.UnknownAfter,
 		Hash: name + " " + f.key,

@@ -189,8 +189,8 @@ func (l *loader) defaultOwner(root spot) {
 		reference(s, "an owner", l.ownerOf)
 		l.cfg.DefaultOwner = s.text()
 		for i, d := range l.cfg.Detectors {
-			if d.Owner == "" {
-				d.Owner, l.cfg.Policy.Detectors[i].Owner = l.cfg.DefaultOwner, l.cfg.DefaultOwner
+			if d.Owner == "" { // its own readings name none: the rules of ownership come before the default
+				l.cfg.Policy.Detectors[i].Owner = l.cfg.DefaultOwner
 			}
 		}
 		return

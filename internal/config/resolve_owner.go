@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 
 	signalbox "github.com/signalbox/signalbox"
@@ -166,7 +167,7 @@ func (l *loader) approvers(root spot) {
 		for i, name := range p.On {
 			owner := ""
 			if d := l.detectorOf[name]; d != nil {
-				owner = d.Owner
+				owner = cmp.Or(d.Owner, l.cfg.DefaultOwner)
 			}
 			if m := all.Approvers(p.Name, owner); i == 0 || m < n {
 				n = m

@@ -50,7 +50,7 @@ func read1(t *testing.T, path string) string {
 func TestDefaults(t *testing.T) {
 	cfg := mustLoad(t, "testdata/good/small.yaml")
 	d := cfg.Detectors[0]
-	if d.Interval != 15*time.Second || d.UnknownAfter != 5*time.Minute || d.Owner != "devops" {
+	if d.Interval != 15*time.Second || d.UnknownAfter != 5*time.Minute || d.Owner != "" || cfg.Policy.Detectors[0].Owner != "devops" { // its readings name no owner, so that the rules of ownership come before the default
 		t.Errorf("defaults of a detector: %+v", d.Common)
 	}
 	want := policy.Config{

@@ -170,11 +170,7 @@ func withItems(old, found []string) []string {
 // ownerOf is who is paged for a reading.
 func (l *loop) ownerOf(r *signalbox.Reading) string {
 	set := l.set()
-	own := set.Detectors[r.Detector].Owner
-	if own == set.DefaultOwner { // it names none, or the one that is left
-		own = ""
-	}
-	for _, owner := range []string{r.Owner, own, set.Handbook.OwnerOf(r)} {
+	for _, owner := range []string{r.Owner, set.Detectors[r.Detector].Owner, set.Handbook.OwnerOf(r)} {
 		if _, ok := set.Owners[owner]; ok {
 			return owner
 		}
