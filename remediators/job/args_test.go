@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/items"
 	"github.com/signalbox/signalbox/internal/kind"
 )
 
@@ -98,7 +99,7 @@ func TestArguments(t *testing.T) {
 func TestArgumentsHoldOnlyWhatMatches(t *testing.T) {
 	t.Parallel()
 	sp := spec{Args: []string{"run", "--id={{item}}", "--", "{{item}}"}, ItemPattern: "evt_[0-9a-z]{4,8}"}
-	pattern, err := whole(sp.ItemPattern)
+	pattern, err := items.Whole(sp.ItemPattern)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,23 +122,4 @@ func TestArgumentsHoldOnlyWhatMatches(t *testing.T) {
 			}
 		}
 	})
-}
-
-func TestLogIsMaskedAndBounded(t *testing.T) {
-	t.Parallel()
-	secret := "hunter2hunter2"
-	text := strings.Join([]string{
-		"first", "Authorization: Bearer " + secret, "password=" + secret, `{"api_key": "` + secret + `"}`, "postgres://u:" + secret + "@db/x",
-		"DB_PASSWORD: '" + secret + "'", "stripe sk_live_" + secret, "\x1b[31mred", "sent evt_aaaa",
-	}, "\n") + "\n"
-	got := clean(text, 8)
-	if strings.Contains(got, secret) || strings.Contains(got, "first") || strings.Contains(got, "\x1b") || !strings.HasSuffix(got, "\nsent evt_aaaa") {
-		t.Errorf("got %s", got)
-	}
-	if got := clean(strings.Repeat(strings.Repeat("x", 5000)+"\n", 500), 200); len(got) > mostLog+200 {
-		t.Errorf("%d bytes", len(got))
-	}
-	if got := clean("", 8); !strings.Contains(got, "empty") {
-		t.Errorf("got %q", got)
-	}
 }

@@ -2,13 +2,13 @@ package job
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/signalbox/signalbox/internal/items"
 	"github.com/signalbox/signalbox/internal/kind"
 )
 
@@ -32,7 +32,6 @@ const (
 	defaultLines   = 20
 	mostLines      = 200
 	leastTTL       = 10 * time.Minute
-	item           = "{{item}}"
 )
 
 // Job is a tool that runs a Job.
@@ -63,7 +62,7 @@ type Job struct {
 
 // takesItems reports whether an argument is an id.
 func (j *Job) takesItems() bool {
-	return slices.ContainsFunc(j.Args, func(a string) bool { return strings.Contains(a, item) })
+	return slices.ContainsFunc(j.Args, func(a string) bool { return strings.Contains(a, items.Place) })
 }
 
 // Validate reports every rule that the settings break.
@@ -105,27 +104,24 @@ func (j *Job) validateArgs(fail kind.Fail) {
 	for i, a := range j.Args {
 		at := fmt.Sprintf("args[%d]", i)
 		ended = ended || a == "--"
-		switch head, found := strings.CutSuffix(a, item); {
+		switch head, found := strings.CutSuffix(a, items.Place); {
 		case strings.ContainsAny(a, "\x00\r\n"):
 			fail(at, "must be one line", a)
-		case !strings.Contains(a, item):
-		case !found || strings.Contains(head, item) || head != "" && !strings.HasSuffix(head, "="):
-			fail(at, "must be "+item+" as a whole, or end in ="+item, a)
+		case !strings.Contains(a, items.Place):
+		case !found || strings.Contains(head, items.Place) || head != "" && !strings.HasSuffix(head, "="):
+			fail(at, "must be "+items.Place+" as a whole, or end in ="+items.Place, a)
 		case head == "" && !ended:
 			fail(at, `must come after "--": an id is never an option`, a)
 		}
 	}
 	switch takes := j.takesItems(); {
 	case takes && j.ItemPattern == "":
-		fail("item_pattern", "is required with "+item, nil)
+		fail("item_pattern", "is required with "+items.Place, nil)
 	case !takes && j.ItemPattern != "":
-		fail("item_pattern", "must not be given without "+item+" in args", j.ItemPattern)
+		fail("item_pattern", "must not be given without "+items.Place+" in args", j.ItemPattern)
 	case j.ItemPattern != "":
-		if _, err := whole(j.ItemPattern); err != nil {
+		if _, err := items.Whole(j.ItemPattern); err != nil {
 			fail("item_pattern", "must be a regular expression (RE2)", j.ItemPattern)
 		}
 	}
 }
-
-// whole compiles a pattern so that it matches whole ids only.
-func whole(pattern string) (*regexp.Regexp, error) { return regexp.Compile(`\A(?:` + pattern + `)\z`) }
