@@ -37,6 +37,7 @@ var rules = []rule{
 	{room: "detectors", never: []string{module + "/policy", module + "/internal/engine", module + "/internal/store", module + "/internal/journal", module + "/internal/app", module + "/remediators"}, why: "a detector says what is wrong, and no more"},
 	{room: "remediators", never: []string{module + "/policy", module + "/internal/engine", module + "/internal/store", module + "/internal/journal", module + "/internal/app", module + "/detectors"}, why: "a remediator does what it is told, and never grades itself"},
 	{room: "internal", except: "internal/app", never: []string{module + "/internal/store/etcd", "go.etcd.io/etcd"}, why: "only app chooses a store"},
+	{room: "internal/runner", never: []string{module}, why: "what runs a program apart from the daemon shares nothing with it but files"},
 	{room: "internal/sandbox", never: []string{module + "/internal/engine", module + "/internal/journal", module + "/internal/store", module + "/policy"}, why: "the company is watched from outside, as a real one is"},
 	{room: ".", never: []string{module + "/test"}, why: "what ships needs no test code"},
 }
