@@ -8,6 +8,7 @@ import (
 	"github.com/signalbox/signalbox/remediators/argocd"
 	"github.com/signalbox/signalbox/remediators/cdn"
 	"github.com/signalbox/signalbox/remediators/channel"
+	"github.com/signalbox/signalbox/remediators/command"
 	"github.com/signalbox/signalbox/remediators/credentials"
 	"github.com/signalbox/signalbox/remediators/endpoint"
 	"github.com/signalbox/signalbox/remediators/job"
@@ -27,6 +28,7 @@ func Kinds() []kind.Remediator {
 		argocd.Kind(),      // syncs, rolls back and stops Applications of Argo CD
 		cdn.Kind(),         // purges caches of Fastly and Cloudflare
 		channel.Kind(),     // tells an owner by Slack or mail what the pager does not take
+		command.Kind(),     // runs a program on the daemon's own host, where that is allowed
 		credentials.Kind(), // replaces what leaked: rotate, see the consumers on the new one, revoke
 		endpoint.Kind(),    // flips a switch among listed positions
 		job.Kind(),         // runs a Job of Kubernetes

@@ -22,6 +22,9 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == app.MemberCommand {
 		os.Exit(app.RunMember(os.Args[2:]))
 	}
+	if len(os.Args) > 1 && os.Args[1] == app.RunnerCommand {
+		os.Exit(app.RunCommand(os.Args[2:]))
+	}
 	os.Exit(run(os.Args[1:]))
 }
 
@@ -66,6 +69,7 @@ func parse(args []string) (app.Options, *slog.Logger, error) {
 	fs.StringVar(&o.ListenWebhooks, "webhooks.listen-address", app.DefaultListenWebhooks, "address of the webhooks")
 	fs.StringVar(&o.WebhookConfig, "webhooks.config.file", "", "TLS of it (Prometheus exporter-toolkit web configuration)")
 	fs.StringVar(&o.KillFile, "kill-file", "", "while this file exists nothing is remediated (default DATA/kill)")
+	fs.BoolVar(&o.AllowCommands, "allow-commands", false, "let tools of kind command run programs on this host")
 	level := fs.String("log.level", "info", "debug, info, warn or error")
 	format := fs.String("log.format", "text", "text or json")
 	show := fs.Bool("version", false, "print the version")

@@ -46,6 +46,7 @@ type Options struct {
 	ListenWebhooks string
 	WebhookConfig  string // exporter-toolkit web configuration of ListenWebhooks
 	KillFile       string // default: DATA/kill
+	AllowCommands  bool   // programs may be run on this host: see remediators/command
 	Lease          time.Duration
 	Member         []string                       // command that runs the embedded store's member
 	Log            *slog.Logger                   // default: slog.Default()
@@ -138,6 +139,7 @@ func Run(ctx context.Context, o Options, hup <-chan os.Signal) error {
 	if err := os.MkdirAll(d.options.Data, 0o700); err != nil {
 		return fmt.Errorf("--data: %w", err)
 	}
+	d.prepareCommands()
 	servers, err := d.bind(rt)
 	if err != nil {
 		return err

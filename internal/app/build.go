@@ -41,14 +41,14 @@ func Kinds() config.Kinds {
 
 // Check checks a configuration as the daemon would at its start, without
 // connecting to anything. It returns what it holds, in a line.
-func Check(path string) (string, error) {
-	cfg, err := config.Load(path, Kinds(), config.Options{})
+func Check(path string, allowCommands bool) (string, error) {
+	cfg, err := config.Load(path, Kinds(), config.Options{AllowCommands: allowCommands})
 	if err != nil {
 		return "", err
 	}
 	said := fmt.Sprintf("%s: %d sources, %d detectors, %d switches, %d policies, configuration %s",
 		path, len(cfg.Sources), len(cfg.Detectors), len(cfg.Switches), len(cfg.Policy.Policies), cfg.Hash)
-	for _, w := range warnings(cfg) {
+	for _, w := range append(warnings(cfg), hostWarnings(cfg)...) {
 		said += "\nwarning: " + w
 	}
 	return said, nil
@@ -81,7 +81,7 @@ func warnings(cfg *config.Config) (list []string) {
 
 // build does all that can fail of a new configuration.
 func (d *daemon) build() (*runtime, error) {
-	cfg, err := config.Load(d.options.Config, Kinds(), config.Options{})
+	cfg, err := config.Load(d.options.Config, Kinds(), config.Options{AllowCommands: d.options.AllowCommands})
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,10 @@ func (d *daemon) build() (*runtime, error) {
 		return nil, err
 	}
 	b := &builder{
-		d: d, cfg: cfg, env: kind.Env{Log: d.log, Now: d.options.Now, Agent: "signalbox", ConfigDir: cfg.Dir},
+		d: d, cfg: cfg, env: kind.Env{
+			Log: d.log, Now: d.options.Now, Agent: "signalbox", ConfigDir: cfg.Dir,
+			AllowCommands: d.options.AllowCommands, Commands: d.commands(),
+		},
 		opened: map[string]any{}, selectors: map[string][]alerts.Selector{}, kept: d.keptRules(),
 		rt: &runtime{config: cfg, people: known, receivers: map[string]*receiver{}, watched: map[string]signalbox.Watcher{}, set: &engine.Set{
 			Hash: cfg.Hash, Handbook: book, Policies: map[string]string{}, Detectors: map[string]engine.Detector{},

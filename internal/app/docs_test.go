@@ -97,7 +97,7 @@ func TestExamplesLoad(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if _, err := config.Load(dir, Kinds(), config.Options{SecretsElsewhere: true}); err != nil {
+			if _, err := config.Load(dir, Kinds(), config.Options{SecretsElsewhere: true, AllowCommands: true}); err != nil {
 				t.Errorf("%s:\n%s\n%v", file, m[1], err)
 			}
 		}
@@ -150,11 +150,11 @@ func TestSandboxConfigurationIsRight(t *testing.T) {
 	if err := company.WriteConfig(dir); err != nil {
 		t.Fatal(err)
 	}
-	said, err := Check(dir)
+	said, err := Check(dir, false)
 	if err != nil || !strings.Contains(said, "5 detectors, 2 switches, 2 policies") {
 		t.Errorf("got %q, %v", said, err)
 	}
-	if _, err := Check(filepath.Join(dir, "missing")); err == nil {
+	if _, err := Check(filepath.Join(dir, "missing"), false); err == nil {
 		t.Error("a configuration that is not there must be an error")
 	}
 }

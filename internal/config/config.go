@@ -29,6 +29,8 @@ type Options struct {
 	// SecretsElsewhere leaves out the check that the files and variables that
 	// are named are there: for a check on another machine.
 	SecretsElsewhere bool
+	// AllowCommands lets through tools that run programs on the daemon's own host.
+	AllowCommands bool
 }
 
 // Config is a valid configuration. It holds no secret, only names of files and
@@ -115,6 +117,15 @@ type Tool struct {
 	is kind.Tool
 }
 
+// Host says what on this host forbids a tool that runs a program on the daemon's
+// own; empty: nothing.
+func (t *Tool) Host() string {
+	if t.is.Host == nil {
+		return ""
+	}
+	return t.is.Host(t.Spec)
+}
+
 // Calendar is where the freezes of one name are read.
 type Calendar struct {
 	Name    string
@@ -160,7 +171,7 @@ func Load(path string, kinds Kinds, opts Options) (*Config, error) {
 		return nil, r.list.sorted()
 	}
 	l := &loader{
-		tables: tables, report: r, dir: dir,
+		tables: tables, report: r, dir: dir, allowCommands: opts.AllowCommands,
 		hygiene: hygiene{dir: dir, lookupEnv: opts.LookupEnv, elsewhere: opts.SecretsElsewhere},
 		cfg:     &Config{Path: path, Dir: dir, Hash: root.digest(), People: map[string]people.Settings{}},
 	}

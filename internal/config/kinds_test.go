@@ -48,6 +48,10 @@ func testKinds() Kinds {
 				Tools: map[string]kind.Tool{"herald": {Settings: func() kind.Settings { return &testGadget{} }, Tells: true, About: true}},
 			},
 			{
+				Name: "chore", Keyword: "chore", Spec: testSpec,
+				Tools: map[string]kind.Tool{"chore": {Settings: func() kind.Settings { return &testGadget{} }, Host: func(json.RawMessage) string { return "" }}},
+			},
+			{
 				Name: "page", Keyword: "page", Spec: testSpec,
 				Owner: map[string]func() kind.Settings{"pagerduty": func() kind.Settings { return &testPager{} }},
 			},

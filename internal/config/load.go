@@ -21,6 +21,8 @@ type loader struct {
 	dir     string
 	cfg     *Config
 
+	allowCommands bool
+
 	sourceOf   map[string]*Source // nil: declared, but wrong
 	ownerOf    map[string]*Owner
 	switchOf   map[string]*Switch

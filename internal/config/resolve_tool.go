@@ -26,6 +26,9 @@ func (l *loader) tool(name string, s spot) {
 	if !s.key("undo").has() && remediator.Tools[key].Tells { // what was told is brought to its end
 		keys.Undo = signalbox.UndoAuto
 	}
+	if remediator.Tools[key].Host != nil && !l.allowCommands {
+		s.key(key).fail("runs a program on the daemon's own host, which is off: start the daemon with --allow-commands to let it (and give check the same flag), or take the tool out", nil)
+	}
 	t := &Tool{Name: name, Key: key, Settings: settings, Undo: keys.Undo, Kind: remediator.Name, Place: s.place, is: remediator.Tools[key]}
 	l.toolOf[name] = t // its moves can be checked also where something else is wrong
 	if len(s.report.list) > from || l.sourceIsWrong(s.key(key).key("source").text()) {

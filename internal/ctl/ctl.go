@@ -29,7 +29,7 @@ type Options struct {
 	Out, Err io.Writer
 	Server   string // default server
 	// Check checks a configuration; its error is printed as it is.
-	Check func(path string) (string, error)
+	Check func(path string, allowCommands bool) (string, error)
 }
 
 // tool is one run of the tool.
@@ -65,7 +65,7 @@ func commands() []command {
 		{"undo", "[--reason TEXT] INCIDENT", "take back what an incident has thrown, where it waits for a person's word", prefixed(signalbox.TakeBack, "incident/")},
 		{"acknowledge", "[--reason TEXT] INCIDENT", "acknowledge an incident's page in the pager", prefixed(signalbox.Acknowledge, "incident/")},
 		{"reload", "", "read the configuration again", (*tool).reload},
-		{"check", "PATH", "check a configuration without a daemon", (*tool).check},
+		{"check", "[--allow-commands] PATH", "check a configuration without a daemon", (*tool).check},
 	}
 }
 
@@ -171,10 +171,18 @@ func (t *tool) reload(ctx context.Context, args []string) error {
 }
 
 func (t *tool) check(_ context.Context, args []string) error {
-	if len(args) != 1 {
+	fs := flag.NewFlagSet("signalboxctl check", flag.ContinueOnError)
+	fs.SetOutput(t.Err)
+	allow := fs.Bool("allow-commands", false, "the daemon will be started with --allow-commands")
+	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return err
+	} else if err != nil {
+		return &usageError{err.Error()}
+	}
+	if fs.NArg() != 1 {
 		return &usageError{"check takes one path"}
 	}
-	said, err := t.Check(args[0])
+	said, err := t.Check(fs.Arg(0), *allow)
 	if err != nil {
 		return &usageError{err.Error()}
 	}

@@ -46,7 +46,7 @@ func newFake(t *testing.T, status int, body string) *fake {
 func run(t *testing.T, args ...string) (out, errs string, code int) {
 	t.Helper()
 	var o, e bytes.Buffer
-	code = Run(t.Context(), args, Options{Out: &o, Err: &e, Server: "http://127.0.0.1:1", Check: func(path string) (string, error) {
+	code = Run(t.Context(), args, Options{Out: &o, Err: &e, Server: "http://127.0.0.1:1", Check: func(path string, _ bool) (string, error) {
 		if path == "wrong" {
 			return "", errors.New("wrong:1: rule one\nwrong:2: rule two")
 		}

@@ -37,6 +37,10 @@ type Env struct {
 	Agent string           // User-Agent of all requests
 	// ConfigDir is where relative paths in the configuration begin.
 	ConfigDir string
+	// AllowCommands says that programs may be run on the daemon's own host, and
+	// Commands is the directory with what is on record of them.
+	AllowCommands bool
+	Commands      string
 }
 
 // Source is one kind of source, as a line in the table of detectors.
@@ -132,6 +136,10 @@ type Tool struct {
 	// About says that its steps are told which incident they are about:
 	// signalbox.Step.About.
 	About bool
+	// Host says what on this host forbids such a tool, by its Step.Spec; "":
+	// nothing. A kind that has it runs programs on the daemon's own host, and its
+	// tools are refused unless the daemon is allowed to.
+	Host func(spec json.RawMessage) string
 }
 
 // SpecInput is one switch, tool or owner, as configured.
