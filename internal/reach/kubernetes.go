@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
@@ -43,34 +44,35 @@ func (c Call) Explain(ctx context.Context, err error) error {
 	}
 	s := status.Status()
 	code := int(s.Code)
-	text := fmt.Sprintf("%s: %s was answered %d %s", c.Target, c.Verb, code, http.StatusText(code))
+	said := &answer{code: code, text: fmt.Sprintf("%s: %s was answered %d %s", c.Target, c.Verb, code, http.StatusText(code))}
 	if spoken(s) {
-		text += ": " + Shown(s.Message)
+		said.text += ": " + Shown(s.Message)
+	}
+	var after time.Duration
+	if s.Details != nil {
+		after, said.causes = time.Duration(s.Details.RetryAfterSeconds)*time.Second, s.Details.Causes
 	}
 	switch {
 	case c.Write && code == http.StatusConflict && s.Reason == metav1.StatusReasonConflict:
 		return ErrConflict
 	case code == http.StatusForbidden:
-		return &signalbox.Failure{Reason: c.Grant, Err: &answer{code, text}}
+		return &signalbox.Failure{Reason: c.Grant, Err: said}
 	case code == http.StatusUnauthorized:
-		return Refused("%s: the credentials of the kubeconfig or service account are not accepted", text)
+		return Refused("%s: the credentials of the kubeconfig or service account are not accepted", said.text)
 	case code == http.StatusNotFound:
-		return &signalbox.Failure{Reason: c.Missing, Err: &answer{code, text}}
-	}
-	var after time.Duration
-	if s.Details != nil {
-		after = time.Duration(s.Details.RetryAfterSeconds) * time.Second
+		return &signalbox.Failure{Reason: c.Missing, Err: said}
 	}
 	if Definite(code) && (c.Write || code != http.StatusTooManyRequests) {
-		return &signalbox.Failure{Reason: "the target refused", Err: Later(after, &answer{code, text})}
+		return &signalbox.Failure{Reason: "the target refused", Err: Later(after, said)}
 	}
-	return Later(after, &answer{code, text})
+	return Later(after, said)
 }
 
 // answer is an error that the API server answered with.
 type answer struct {
-	code int
-	text string
+	code   int
+	text   string
+	causes []metav1.StatusCause
 }
 
 func (a *answer) Error() string { return a.text }
@@ -83,6 +85,19 @@ func Code(err error) int {
 		return a.code
 	}
 	return 0
+}
+
+// Absent reports that the API server itself says that what was asked for is not
+// there: a 404 of a proxy on the way, or of a path that is not served, says
+// nothing of it.
+func Absent(err error) bool {
+	return Code(err) == http.StatusNotFound && !Caused(err, metav1.CauseTypeUnexpectedServerResponse)
+}
+
+// Caused reports whether an API server gave that cause for its answer.
+func Caused(err error, cause metav1.CauseType) bool {
+	var a *answer
+	return errors.As(err, &a) && slices.ContainsFunc(a.causes, func(c metav1.StatusCause) bool { return c.Type == cause })
 }
 
 // spoken reports whether a Status is the API server's own, rather than made by

@@ -191,7 +191,10 @@ func (o *Objects) do(ctx context.Context, request *rest.Request, call Call, out 
 		return call.Explain(ctx, err)
 	}
 	raw, err := result.Raw()
-	if err == nil && out != nil {
+	if out == nil { // an answer that is none of the API server's says nothing
+		out = &json.RawMessage{}
+	}
+	if err == nil {
 		err = json.Unmarshal(raw, out)
 	}
 	if err != nil { // a decoder's error quotes the answer

@@ -99,8 +99,8 @@ func (a *api) do(ctx context.Context, request *rest.Request, call reach.Call, ou
 	if err != nil {
 		return call.Explain(ctx, err)
 	}
-	if out == nil {
-		return nil
+	if out == nil { // an answer that is none of the API server's says nothing
+		out = &json.RawMessage{}
 	}
 	if json.Unmarshal(body, out) != nil {
 		return fmt.Errorf("%s: %s: the answer can't be read", call.Target, call.Verb)

@@ -40,12 +40,13 @@ type company struct {
 	said  *bytes.Buffer
 	r     signalbox.Remediator
 	dir   string
+	conf  string // of the daemon's account
 }
 
 func newCompany(t *testing.T) *company {
 	t.Helper()
 	k := servers.KubeAPI(t)
-	c := &company{KubeServer: k, t: t, admin: k.Client(servers.Admin), said: &bytes.Buffer{}, dir: t.TempDir()}
+	c := &company{KubeServer: k, t: t, admin: k.Client(servers.Admin), said: &bytes.Buffer{}, dir: t.TempDir(), conf: k.Kubeconfig(servers.Daemon)}
 	_, err := c.admin.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "core"}}, metav1.CreateOptions{})
 	c.must(err)
 	role := documentedRole(t)
@@ -120,7 +121,7 @@ func (c *company) step(backend, to string) signalbox.Step {
 	raw, err := resolve(kind.SpecInput{
 		Name: "leaked", Backend: backend, Settings: s, ConfigDir: c.dir,
 		Source: func(string) (string, kind.Settings, bool) {
-			return "kubernetes", &kube.Settings{Kubeconfig: c.Kubeconfig(servers.Daemon)}, true
+			return "kubernetes", &kube.Settings{Kubeconfig: c.conf}, true
 		},
 	})
 	c.hear(string(raw), err)

@@ -37,13 +37,18 @@ func (w *work) tail(ctx context.Context, j *batchv1.Job) string {
 		return "\nits log can't be read: it has no pod"
 	}
 	call = reach.Call{Target: string(w.target), Verb: "get log", Grant: w.grant("get", "pods/log"), Missing: "its pod is gone"}
-	query := map[string]string{"tailLines": strconv.Itoa(w.KeepLogLines), "limitBytes": strconv.Itoa(readsLog)}
+	query := map[string]string{"limitBytes": strconv.Itoa(readsLog)}
 	if len(newest.Spec.Containers) > 0 {
 		query["container"] = newest.Spec.Containers[0].Name
 	}
-	text, err := w.api.Text(ctx, pods, newest.Name, "log", query, call)
-	if err != nil {
-		return "\nits log can't be read: " + reach.Shown(err.Error())
+	for lines := w.KeepLogLines; ; lines /= 2 {
+		query["tailLines"] = strconv.Itoa(lines)
+		text, err := w.api.Text(ctx, pods, newest.Name, "log", query, call)
+		if err != nil {
+			return "\nits log can't be read: " + reach.Shown(err.Error())
+		}
+		if len(text) < readsLog || lines == 1 { // else the limit took the end of it
+			return "\n" + cmp.Or(reach.Tail(text, lines), "its log is empty")
+		}
 	}
-	return "\n" + cmp.Or(reach.Tail(text, w.KeepLogLines), "its log is empty")
 }

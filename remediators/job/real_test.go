@@ -2,6 +2,7 @@ package job
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -32,13 +33,21 @@ type world struct {
 	r     *remediator
 	now   time.Time
 	conf  string
+	dir   string // of the configuration
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, controllers ...string) *world {
+	t.Helper()
+	w := newServer(t)
+	servers.KubeControllers(t, w.KubeServer, controllers...)
+	return w
+}
+
+// newServer is a world in which nothing happens by itself.
+func newServer(t *testing.T) *world {
 	t.Helper()
 	k := servers.KubeAPI(t)
-	servers.KubeControllers(t, k)
-	w := &world{KubeServer: k, t: t, admin: k.Client(servers.Admin), now: time.Now(), conf: k.Kubeconfig(servers.Daemon)}
+	w := &world{KubeServer: k, t: t, admin: k.Client(servers.Admin), now: time.Now(), conf: k.Kubeconfig(servers.Daemon), dir: t.TempDir()}
 	opened, err := open(kind.Env{Now: func() time.Time { return w.now }, Agent: "signalbox/test"})
 	w.must(err)
 	w.r = opened.(*remediator)
@@ -96,11 +105,22 @@ func (w *world) cronJob(change func(p *corev1.PodSpec)) {
 
 func (w *world) step(items ...string) signalbox.Step {
 	w.t.Helper()
+	return w.stepOf(func(*Job) {}, items...)
+}
+
+// resolved is the spec of the tool with what change makes of its settings.
+func (w *world) resolved(change func(j *Job)) (json.RawMessage, error) {
 	j := replay()
 	j.CronJob = "replay-webhooks"
-	raw, err := resolve(kind.SpecInput{Name: "replay", Settings: j, Source: func(string) (string, kind.Settings, bool) {
+	change(j)
+	return resolve(kind.SpecInput{Name: "replay", Settings: j, ConfigDir: w.dir, Source: func(string) (string, kind.Settings, bool) {
 		return "kubernetes", &kube.Settings{Kubeconfig: w.conf}, true
 	}})
+}
+
+func (w *world) stepOf(change func(j *Job), items ...string) signalbox.Step {
+	w.t.Helper()
+	raw, err := w.resolved(change)
 	w.must(err)
 	return signalbox.Step{Kind: "job", Name: "replay", Spec: raw, Tool: true, Items: items, Flow: signalbox.Flow{Most: 100}}
 }

@@ -197,7 +197,7 @@ func (w *work) job(ctx context.Context, id signalbox.ActionID) (*batchv1.Job, er
 	var j batchv1.Job
 	call := reach.Call{Target: string(w.target), Verb: "get job", Grant: w.grant("get", "jobs.batch"), Missing: "there is no such Job"}
 	err := w.api.Get(ctx, w.resource("batch", "jobs"), nameOf(id), call, &j)
-	if reach.Code(err) == http.StatusNotFound {
+	if reach.Absent(err) {
 		return nil, nil
 	}
 	if err != nil {

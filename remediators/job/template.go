@@ -24,7 +24,7 @@ func unfit(s spec, t *batchv1.JobSpec) string {
 	}
 	switch {
 	case account != s.ServiceAccount:
-		return fmt.Sprintf("the template runs as service account %s, and service_account is %s", account, s.ServiceAccount)
+		return fmt.Sprintf("the template runs as service account %s, and service_account is %s: name the one that is meant in both", account, s.ServiceAccount)
 	case pod.DeprecatedServiceAccount != "" && pod.DeprecatedServiceAccount != account:
 		return "the template names two service accounts"
 	case pod.HostNetwork || pod.HostPID || pod.HostIPC:

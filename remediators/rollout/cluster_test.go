@@ -25,7 +25,7 @@ import (
 )
 
 // world is a real API server with the controllers of workloads, as the
-// daemon's account and as an admin see it. There are no kubelets: pods is what
+// daemon's account and as an admin see it. There are no kubelets: servers.RunPods
 // stands for them.
 type world struct {
 	*servers.KubeServer
@@ -37,10 +37,17 @@ type world struct {
 	conf  map[string]string // kubeconfig by account
 }
 
-func newCluster(t *testing.T) *world {
+func newCluster(t *testing.T, controllers ...string) *world {
+	t.Helper()
+	c := newServer(t)
+	servers.KubeControllers(t, c.KubeServer, controllers...)
+	return c
+}
+
+// newServer is a cluster in which nothing happens by itself.
+func newServer(t *testing.T) *world {
 	t.Helper()
 	k := servers.KubeAPI(t)
-	servers.KubeControllers(t, k)
 	c := &world{KubeServer: k, t: t, admin: k.Client(servers.Admin), now: time.Now()}
 	c.conf = map[string]string{servers.Daemon: k.Kubeconfig(servers.Daemon), servers.Admin: k.Kubeconfig(servers.Admin)}
 	opened, err := open(kind.Env{Now: func() time.Time { return c.now }, Agent: "signalbox/test"})
@@ -101,6 +108,12 @@ func (c *world) grant() {
 // deploy creates a Deployment and waits until its controller has made it.
 func (c *world) deploy(name string, replicas int32) {
 	c.t.Helper()
+	c.create(name, replicas)
+	c.settle(name)
+}
+
+func (c *world) create(name string, replicas int32) {
+	c.t.Helper()
 	labels := map[string]string{"app": name}
 	_, err := c.admin.AppsV1().Deployments("core").Create(c.t.Context(), &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
@@ -110,7 +123,6 @@ func (c *world) deploy(name string, replicas int32) {
 		},
 	}, metav1.CreateOptions{})
 	c.must(err)
-	c.settle(name)
 }
 
 func (c *world) deployment(name string) *appsv1.Deployment {
@@ -164,15 +176,21 @@ func (c *world) preview(s signalbox.Step) signalbox.Forecast {
 	return f
 }
 
-func (c *world) claim(s signalbox.Step, id signalbox.ActionID, token signalbox.Token) signalbox.Action {
+// previewed waits for the grant: the authorizer learns of it by a watch.
+func (c *world) previewed(s signalbox.Step) (f signalbox.Forecast) {
 	c.t.Helper()
-	var f signalbox.Forecast
-	servers.Await(c.t, servers.Patience, "the grant", func(ctx context.Context) (err error) { // the authorizer learns of it by a watch
+	servers.Await(c.t, servers.Patience, "the grant", func(ctx context.Context) (err error) {
 		if f, err = c.r.Preview(ctx, s); err == nil && strings.Contains(f.Refused, "may not") {
 			err = errors.New(f.Refused)
 		}
 		return err
 	})
+	return f
+}
+
+func (c *world) claim(s signalbox.Step, id signalbox.ActionID, token signalbox.Token) signalbox.Action {
+	c.t.Helper()
+	f := c.previewed(s)
 	if f.Refused != "" {
 		c.t.Fatalf("refused: %s", f.Refused)
 	}

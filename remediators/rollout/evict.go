@@ -98,23 +98,55 @@ func (e *eviction) unfit(pod *corev1.Pod) string {
 	return ""
 }
 
-// budget says which PodDisruptionBudget allows nothing now. The API server is
-// the judge; this only tells before.
+// budget says which PodDisruptionBudget lets the pod not be evicted now. The API
+// server is the judge; this only tells before, by the same rules: a pod that
+// does not run is evicted whatever its budget, and none that two budgets select.
 func (e *eviction) budget(ctx context.Context, p place, pod *corev1.Pod) (string, error) {
+	if pod.Status.Phase != corev1.PodRunning {
+		return "", nil
+	}
 	where := reach.Resource{Group: "policy", Version: "v1", Plural: "poddisruptionbudgets", Namespace: e.spec.Namespace}
 	var list policyv1.PodDisruptionBudgetList
 	call := reach.Call{Target: string(p.Target()), Verb: "list " + where.Plural, Grant: p.Grant("list", where, ""), Missing: "budgets can't be listed"}
 	if err := e.api.List(ctx, where, "", call, &list); err != nil {
 		return refusal(err)
 	}
+	var of []*policyv1.PodDisruptionBudget
 	for i := range list.Items {
-		b := &list.Items[i]
-		s, err := metav1.LabelSelectorAsSelector(b.Spec.Selector)
-		if err == nil && s.Matches(labels.Set(pod.Labels)) && b.Status.ObservedGeneration >= b.Generation && b.Status.DisruptionsAllowed == 0 && pod.Status.Phase == corev1.PodRunning {
-			return fmt.Sprintf("not now: PodDisruptionBudget %s allows no disruption (%d of %d healthy)", b.Name, b.Status.CurrentHealthy, b.Status.DesiredHealthy), nil
+		if s, err := metav1.LabelSelectorAsSelector(list.Items[i].Spec.Selector); err == nil && s.Matches(labels.Set(pod.Labels)) {
+			of = append(of, &list.Items[i])
 		}
 	}
-	return "", nil
+	switch len(of) {
+	case 0:
+		return "", nil
+	case 1:
+		return exhausted(of[0], pod), nil
+	}
+	return fmt.Sprintf("the PodDisruptionBudgets %s and %s select it, and the API server evicts no pod of two: leave one of them", of[0].Name, of[1].Name), nil
+}
+
+// exhausted says that a budget allows nothing now; empty: it does. A pod that is
+// not ready is evicted while enough others are: nothing is taken from them.
+func exhausted(b *policyv1.PodDisruptionBudget, pod *corev1.Pod) string {
+	st, always := b.Status, b.Spec.UnhealthyPodEvictionPolicy
+	switch {
+	case st.DisruptionsAllowed > 0, st.ObservedGeneration < b.Generation:
+		return ""
+	case ready(pod):
+	case always != nil && *always == policyv1.AlwaysAllow, st.CurrentHealthy >= st.DesiredHealthy && st.DesiredHealthy > 0:
+		return ""
+	}
+	return fmt.Sprintf("not now: PodDisruptionBudget %s allows no disruption (%d healthy, %d must be)", b.Name, st.CurrentHealthy, st.DesiredHealthy)
+}
+
+func ready(pod *corev1.Pod) bool {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
 }
 
 // refusal tells a definite answer from one that says nothing.
@@ -137,11 +169,13 @@ func (e *eviction) start(ctx context.Context, a signalbox.Action) (signalbox.Rec
 	if why := e.unfit(pod); why != "" {
 		return signalbox.Receipt{}, reach.Refused("tool %q: %s", a.Step.Name, why)
 	}
-	uid := pod.UID
+	// With the version the API server answers at once when the pod is another: it
+	// tries a conflict about the uid alone again, for ten seconds.
+	uid, version := pod.UID, pod.ResourceVersion
 	body := policyv1.Eviction{
 		TypeMeta:      metav1.TypeMeta{APIVersion: "policy/v1", Kind: "Eviction"},
 		ObjectMeta:    metav1.ObjectMeta{Name: pod.Name, Namespace: pod.Namespace},
-		DeleteOptions: &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}},
+		DeleteOptions: &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid, ResourceVersion: &version}},
 	}
 	call := p.Call("evict")
 	call.Grant = p.Grant("create", p.Resource, "eviction")
@@ -157,9 +191,11 @@ func (e *eviction) start(ctx context.Context, a signalbox.Action) (signalbox.Rec
 func notNow(a signalbox.Action, err error) error {
 	switch {
 	case errors.Is(err, reach.ErrConflict):
-		return reach.Refused("tool %q: the pod is another, or a budget is being counted", a.Step.Name)
-	case reach.Code(err) == http.StatusTooManyRequests:
+		return reach.Refused("tool %q: the pod is another, or changed since the look", a.Step.Name)
+	case reach.Caused(err, policyv1.DisruptionBudgetCause):
 		return &signalbox.Failure{Reason: "not now: a PodDisruptionBudget allows no disruption", Err: err}
+	case reach.Code(err) == http.StatusTooManyRequests:
+		return &signalbox.Failure{Reason: "not now: the API server takes no more requests", Err: err}
 	}
 	return err
 }
@@ -171,14 +207,15 @@ func (e *eviction) probe(ctx context.Context, a signalbox.Action) (signalbox.Pro
 		return signalbox.Progress{Phase: signalbox.Succeeded, Receipt: signalbox.Receipt{At: e.now(), Detail: fmt.Sprintf("%s: %s", p.Target(), detail)}}, nil
 	}
 	switch {
-	case reach.Code(err) == http.StatusNotFound:
+	case reach.Absent(err):
 		return gone("it is gone")
 	case err != nil:
 		return signalbox.Progress{}, err
 	case found(pod) != a.Forecast.Found:
 		return gone("it is gone, and another has its name")
 	case pod.DeletionTimestamp != nil && e.now().After(a.ClaimedAt.Add(e.spec.Timeout.Std())):
-		return signalbox.Progress{Phase: signalbox.Fell, Reason: fmt.Sprintf("%s: it was evicted, and has not ended after %s", p.Target(), e.spec.Timeout)}, nil
+		why := fmt.Sprintf("%s: it was evicted, and has not ended after %s", p.Target(), e.spec.Timeout)
+		return signalbox.Progress{Phase: signalbox.Fell, Reason: why, Receipt: signalbox.Receipt{At: e.now(), Version: pod.ResourceVersion, Detail: why}}, nil
 	case pod.DeletionTimestamp != nil:
 		return signalbox.Progress{Phase: signalbox.Running, Reason: "the pod is ending"}, nil
 	case e.now().Before(a.ClaimedAt.Add(evictLatency + sendBound)):

@@ -17,6 +17,7 @@ import (
 type revision struct {
 	number   int64
 	template template
+	hash     string // of an Argo Rollout: by which its controller names it
 }
 
 // kept is a ReplicaSet or ControllerRevision, in which a workload's controller
@@ -35,8 +36,11 @@ type kept struct {
 	} `json:"data"`
 }
 
+// argoHash is the label by which Argo Rollouts tells its ReplicaSets apart.
+const argoHash = "rollouts-pod-template-hash"
+
 // hashLabels are what controllers add to the template that they keep.
-var hashLabels = []string{"pod-template-hash", "rollouts-pod-template-hash", "controller-revision-hash", "pod-template-generation"}
+var hashLabels = []string{"pod-template-hash", argoHash, "controller-revision-hash", "pod-template-generation"}
 
 // previous is the revision that the move goes back to.
 func (m *moving) previous(ctx context.Context, o *object) (*revision, error) {
@@ -47,7 +51,10 @@ func (m *moving) previous(ctx context.Context, o *object) (*revision, error) {
 	if err != nil {
 		return nil, err
 	}
-	present := same(o.Spec.Template)
+	present, err := m.present(o, all)
+	if err != nil {
+		return nil, err
+	}
 	var best *revision
 	for i := range all {
 		r := &all[i]
@@ -68,6 +75,21 @@ func (m *moving) previous(ctx context.Context, o *object) (*revision, error) {
 		return nil, reach.Refused("no earlier revision whose pods differ from the present ones is kept (revisionHistoryLimit)")
 	}
 	return best, nil
+}
+
+// present identifies the pods that are wanted now. An Argo Rollout's template is
+// kept by the API server as it was sent, and its ReplicaSets' with all defaults:
+// there the controller says which of them is the present one.
+func (m *moving) present(o *object, all []revision) (string, error) {
+	if m.Kind != kindArgo {
+		return same(o.Spec.Template), nil
+	}
+	for i := range all {
+		if all[i].hash != "" && all[i].hash == o.Status.CurrentPodHash {
+			return same(all[i].template), nil
+		}
+	}
+	return "", reach.Refused("its controller has not made its present revision yet")
 }
 
 // history lists the revisions that are kept of a workload.
@@ -95,13 +117,13 @@ func (m *moving) history(ctx context.Context, o *object) ([]revision, error) {
 		if c := metav1.GetControllerOf(&k.ObjectMeta); c == nil || c.UID != o.UID {
 			continue
 		}
-		r := revision{k.Revision, k.Data.Spec.Template}
+		r := revision{number: k.Revision, template: k.Data.Spec.Template}
 		if annotation != "" {
 			n, err := strconv.ParseInt(k.Annotations[annotation], 10, 64)
 			if err != nil {
 				continue // not numbered by the controller yet
 			}
-			r = revision{n, k.Spec.Template}
+			r = revision{n, k.Spec.Template, k.Labels[argoHash]}
 		}
 		if r.template != nil {
 			r.template = bare(r.template)

@@ -31,16 +31,24 @@ func (m *moving) done(o *object, detail string) signalbox.Progress {
 	return signalbox.Progress{Phase: signalbox.Succeeded, Receipt: signalbox.Receipt{At: m.now(), Version: o.ResourceVersion, Detail: fmt.Sprintf("%s: %s", m.Target(), detail)}}
 }
 
+// fell is what was written and did not come about. It has a receipt: there was an
+// effect, so that nothing that it spent is given back.
+func (m *moving) fell(o *object, why string) signalbox.Progress {
+	p := m.done(o, why)
+	p.Phase, p.Reason = signalbox.Fell, p.Receipt.Detail
+	return p
+}
+
 // follow tells how far what was written has come.
 func (m *moving) follow(a signalbox.Action, o *object) signalbox.Progress {
 	left, failed := leftOf(o, m.aim.aspect)
 	switch {
 	case failed != "":
-		return signalbox.Progress{Phase: signalbox.Fell, Reason: fmt.Sprintf("%s: %s was written, and the workload did not get there: %s", m.Target(), m.aim.move, failed)}
+		return m.fell(o, fmt.Sprintf("%s was written, and the workload did not get there: %s", m.aim.move, failed))
 	case left == "":
 		return m.done(o, m.aim.move)
 	case m.spec.Timeout > 0 && m.now().After(a.ClaimedAt.Add(m.spec.Timeout.Std())):
-		return signalbox.Progress{Phase: signalbox.Fell, Reason: fmt.Sprintf("%s: %s was written, and is not done after %s: %s", m.Target(), m.aim.move, m.spec.Timeout, left)}
+		return m.fell(o, fmt.Sprintf("%s was written, and is not done after %s: %s", m.aim.move, m.spec.Timeout, left))
 	}
 	return signalbox.Progress{Phase: signalbox.Running, Reason: left}
 }

@@ -71,9 +71,9 @@ func (k *KubeServer) Compact() {
 }
 
 // KubeControllers starts a kube-controller-manager on the API server, with the
-// controllers of workloads, and the one that fills in the tokens of service
-// accounts.
-func KubeControllers(t testing.TB, k *KubeServer) *Server {
+// controllers of workloads, the one that fills in the tokens of service accounts,
+// and those that are named beside them.
+func KubeControllers(t testing.TB, k *KubeServer, more ...string) *Server {
 	t.Helper()
 	path := program(t, cache.KubeControllerManager())
 	dir, config := t.TempDir(), k.Kubeconfig(Admin)
@@ -83,7 +83,7 @@ func KubeControllers(t testing.TB, k *KubeServer) *Server {
 			return []string{
 				path, "--kubeconfig=" + config, "--authentication-kubeconfig=" + config, "--authorization-kubeconfig=" + config,
 				"--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", port), "--cert-dir=" + dir, "--leader-elect=false", "--profiling=false",
-				"--controllers=deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller,job-controller,cronjob-controller,serviceaccount-token-controller",
+				"--controllers=" + strings.Join(append([]string{"deployment-controller", "replicaset-controller", "statefulset-controller", "daemonset-controller", "job-controller", "cronjob-controller", "serviceaccount-token-controller"}, more...), ","),
 				"--service-account-private-key-file=" + filepath.Join(k.dir, "tls.key"),
 			}
 		},
