@@ -33,6 +33,9 @@ func (l *look) afterClear() signalbox.Decision {
 	if waiting != nil {
 		return *waiting
 	}
+	if n := l.untaken(); n > 0 && l.inc.GaveUp == "" {
+		return l.giveUp(fmt.Sprintf("%s is well, and %d of its ids were not taken by %s", l.inc.Reading.Subject, n, l.inc.Plan.Policy), "")
+	}
 	if d, left := l.tellEnd(); left {
 		return d
 	}
@@ -49,7 +52,7 @@ func (l *look) badlyEnded() (d signalbox.Decision, waits bool) {
 	}
 	a := l.actions[i]
 	if l.inc.GaveUp == "" {
-		return l.giveUp(throw(&a.Step)+" ran and failed: "+a.Reason, ""), true
+		return l.giveUp(throw(&a.Step)+" ran and failed"+failedIDs(a)+": "+a.Reason, ""), true
 	}
 	end := l.inc.ClearAt.Add(l.afterHealthy())
 	if l.inc.Page == "" || !l.now.Before(end) {

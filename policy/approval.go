@@ -57,14 +57,16 @@ func (l *look) approved(m *move, do signalbox.Decision, why string) signalbox.De
 		id := signalbox.NewApprovalID(l.inc.ID, m.index, m.undone(), n)
 		l.read(signalbox.ApprovalKey(id))
 		a := l.w.State.Approvals[id]
-		if a != nil && (l.inc.ReleasedAt.IsZero() || a.AskedAt.After(l.inc.ReleasedAt)) {
-			counted++ // those of before a person gave it back count no more
+		if a != nil && (a.State != signalbox.Used || m.step.Most == 0) && (l.inc.ReleasedAt.IsZero() || a.AskedAt.After(l.inc.ReleasedAt)) {
+			counted++ // not those of before a person gave it back, nor those of earlier ids
 		}
 		switch {
 		case a == nil:
 			return l.ask(m, id, bound, why, changed)
 		case a.State == signalbox.Denied && m.step.Tells && m.undoes == nil:
 			return l.advance(m.plan, m.index, signalbox.StepSkipped, fmt.Sprintf("not told: %s denied it at %s: %s", a.Who, clock(a.At), a.Reason))
+		case a.State == signalbox.Denied && m.undoes == nil && l.clear(): // nothing else is left to do
+			return l.giveUp(fmt.Sprintf("%s was denied by %s at %s: %s", throw(m.step), a.Who, clock(a.At), a.Reason), "")
 		case a.State == signalbox.Denied:
 			return l.hold("approval", "%s denied it at %s: %s", a.Who, clock(a.At), a.Reason)
 		case a.Bound != bound:

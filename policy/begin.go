@@ -152,7 +152,7 @@ func (l *look) watch(r *rule) {
 func (l *look) firstThrow(m *move) {
 	first := -1
 	for i := range m.plan.Steps {
-		m.index, m.step = i, &m.plan.Steps[i]
+		m.index, m.step = i, l.resolved(&m.plan.Steps[i], m.plan.Policy)
 		if m.step.Kind == waitKind || m.step.Rescue != 0 {
 			continue
 		}
@@ -167,6 +167,6 @@ func (l *look) firstThrow(m *move) {
 		}
 	}
 	if first >= 0 {
-		m.index, m.step = first, &m.plan.Steps[first]
+		m.index, m.step = first, l.resolved(&m.plan.Steps[first], m.plan.Policy)
 	}
 }

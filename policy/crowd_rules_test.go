@@ -21,7 +21,7 @@ func (c *crowd) mayAct(d *signalbox.Decision, f *signalbox.Forecast) {
 	m := c.memberOf(d.Incident)
 	why := c.heldBy(m, f)
 	if why == "" && d.Takes == "" {
-		why = c.evidence(m)
+		why = c.evidence(m, d)
 	}
 	if why == "" && d.Takes == "" {
 		why = c.spent(m, f)
@@ -62,7 +62,7 @@ func (c *crowd) heldBy(m member, f *signalbox.Forecast) string {
 }
 
 // evidence is what of the world's signals forbids to act.
-func (c *crowd) evidence(m member) string {
+func (c *crowd) evidence(m member, d *signalbox.Decision) string {
 	now := func(subject string, fresh time.Duration) signalbox.Condition {
 		s := c.series[subject]
 		if r := c.w.Facts.Reading(s.detector, subject, ""); r != nil && c.w.Now.Sub(r.SampleAt) <= fresh {
@@ -70,8 +70,9 @@ func (c *crowd) evidence(m member) string {
 		}
 		return signalbox.Unknown
 	}
+	over := c.w.State.Incidents[d.Incident].Reading.Condition == signalbox.Clear
 	switch {
-	case now(m.subject, time.Minute) != signalbox.Breached:
+	case now(m.subject, time.Minute) != signalbox.Breached && (d.Step.Most == 0 || !over): // ids are as undone once it is well
 		return "its series is not seen to be breached"
 	case now("replica/"+m.to, time.Minute) != signalbox.Clear:
 		return "its destination is not seen to be clear"

@@ -58,7 +58,7 @@ func (l *look) decide() signalbox.Decision {
 			return d
 		}
 		return l.verify(last)
-	case l.clear():
+	case l.clear() && !l.idsLeft():
 		return l.afterClear()
 	case l.inc.GaveUp != "":
 		return l.giveUp(l.inc.GaveUp, "")
@@ -91,6 +91,9 @@ func (l *look) proceed(last *signalbox.Action) signalbox.Decision {
 	case signalbox.Unverified:
 		return l.giveUp("whether "+throw(&last.Step)+" helped could not be verified", "")
 	case signalbox.Recovered:
+		if l.idsLeft() {
+			break // what helped those that were taken does not help these
+		}
 		if d, waits := l.holdsRecovered(last); waits {
 			return d
 		}

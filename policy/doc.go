@@ -17,7 +17,8 @@
 //	a person asked to take a switch back    Preview, Undo
 //	the last effect was not judged yet      Verify until new samples tell, then Settle
 //	its series is clear                     take back what is thrown (as the switch's
-//	                                        undo mode says), then Resolve
+//	                                        undo mode says), then Resolve; but first its
+//	                                        plan's next step, where ids are left to take
 //	automation gave up on it                Hold: a person has it
 //	its series is Unknown                   Hold: never a reason to act
 //	breached, no plan yet                   the first policy that matches and may do more than
@@ -64,7 +65,7 @@
 // its rescue is taken, and the main line goes on where that says so. Steps of a
 // lane run at once, on targets of their own. A wait holds until a witness is
 // clear or a condition is true, and Unknown never is. A step about ids takes
-// them in bounded batches, each id once.
+// them in bounded batches, each id once, also once its series is well (ids.go).
 //
 // What can't be read or proved blocks: a missing label, a condition that fails
 // at run time, a witness without a sample, a policy that was edited meanwhile.

@@ -41,6 +41,9 @@ func TestPropertyEveryIncidentEnds(t *testing.T) {
 			if round >= mostRounds/2 { // by hand
 				clear(c.stands)
 			}
+			if round == mostRounds/2 { // nobody waits longer for ids whose budget is spent
+				c.later(idsFor)
+			}
 			c.settled(signalbox.Done)
 		}
 		for _, d := range c.h.Decide(c.w, c.open()) {

@@ -58,7 +58,7 @@ func (l *look) attempts(m *move) (n int, last *signalbox.Action) {
 // exhausted says why no other attempt is made.
 func exhausted(n int, last *signalbox.Action) string {
 	if last.Ran() {
-		return "it ran and failed: " + last.Reason
+		return "it ran and failed" + failedIDs(last) + ": " + last.Reason
 	}
 	return fmt.Sprintf("%d attempts had no effect, the last one: %s", n, last.Reason)
 }

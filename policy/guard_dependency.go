@@ -103,6 +103,9 @@ func newDependency(d Dependency) (*dependency, error) {
 		out.prefix, _ = out.subject.LiteralPrefix()
 	}
 	for _, on := range d.On {
+		if strings.Contains(on, "*") {
+			return nil, fmt.Errorf("on %q: must be one subject, without *: which of many are meant is said by a label, as in {{name}}", on)
+		}
 		for _, name := range placeholder.FindAllStringSubmatch(on, -1) {
 			if !slices.Contains(out.names, name[1]) {
 				return nil, fmt.Errorf("on %q: label %q is not in subject %q", on, name[1], d.Subject)

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"strings"
 
 	signalbox "github.com/signalbox/signalbox"
 )
@@ -18,24 +19,33 @@ func guardItems(l *look, m *move) answer {
 	if full := l.ledgerFull(m); full.effect != passes {
 		return full
 	}
+	if a := l.stillAwaited(m); a.effect != passes {
+		return a
+	}
 	pace, scope := m.step.Pace, itemScope(m.step)
 	detail := fmt.Sprintf("%d ids, at most %d at once", len(m.step.Items), m.step.Most)
 	if pace.N == 0 {
 		return answer{effect: passes, detail: detail}
 	}
-	times := l.spend(scope)
+	times, spent := l.spend(scope), 0
+	for _, t := range times {
+		if l.now.Sub(t) < pace.Per {
+			spent++
+		}
+	}
+	detail = fmt.Sprintf("%s; %s: %d of %d in %s are spent", detail, scope, spent, pace.N, span(pace.Per))
 	for range m.step.Items[1:] {
 		times = append(times[:len(times):len(times)], l.now) // as if all but the last were spent
 	}
 	a := l.window(scope, pace.N, pace.Per, times)
-	switch {
-	case a.effect == passes:
-	case l.batches(m) > 0: // its pace alone is what the next ids wait for
-		return answer{waits, fmt.Sprintf("%s; %s", detail, a.detail), a.lifts}
-	default:
-		return answer{blocks, fmt.Sprintf("%s; %s", detail, a.detail), a.lifts}
+	if a.effect == passes {
+		return answer{effect: passes, detail: detail}
 	}
-	return answer{effect: passes, detail: detail + "; " + a.detail}
+	free := strings.Replace(a.lifts, "one is", "so many are", 1)
+	if l.batches(m) > 0 { // its pace alone is what the next ids wait for
+		return answer{waits, detail + ", " + free, free}
+	}
+	return answer{blocks, detail + ", " + free, free}
 }
 
 // batches counts those of a step that were taken already for this incident.
@@ -53,10 +63,19 @@ const ItemsPrefix = "items/"
 
 func itemScope(s *signalbox.Step) string { return ItemsPrefix + s.Name }
 
-// items are the ids that a step takes next: of its incident, in their order,
-// those that no earlier action of any incident has, and at most as many as the step and its
-// pace allow at once.
+// items are the ids that a step takes next: as many of those that are left as
+// the step and its pace allow at once.
 func (l *look) items(s *signalbox.Step) []string {
+	most := s.Most
+	if s.Pace.N > 0 {
+		most = min(most, s.Pace.N)
+	}
+	return l.left(s, most)
+}
+
+// left are ids of the incident, in their order, that no earlier action of any
+// incident has: the first of them, at most so many.
+func (l *look) left(s *signalbox.Step, most int) []string {
 	if s.Most == 0 {
 		return nil
 	}
@@ -67,10 +86,6 @@ func (l *look) items(s *signalbox.Step) []string {
 				taken[it] = true
 			}
 		}
-	}
-	most := s.Most
-	if s.Pace.N > 0 {
-		most = min(most, s.Pace.N)
 	}
 	spent, _, first := l.ledger(itemScope(s))
 	var items []string

@@ -72,3 +72,23 @@ func (l *look) expiry(a *signalbox.Action) (d signalbox.Decision, asks bool) {
 	l.note("limit", false, "%s", why)
 	return signalbox.Decision{Verdict: signalbox.Escalate, Page: l.pageNote(why, ""), Told: mark}, true
 }
+
+// onlyLimits reports whether all that was thrown since the last verdict is
+// limits, and nothing comes after: they hold work back, and heal nothing, so
+// that nothing is judged while it is ill.
+func (l *look) onlyLimits() bool {
+	plan, limits := l.inc.Plan, false
+	for _, a := range slices.Backward(l.actions) {
+		if a.Undoes != "" || a.Stage != signalbox.Done || quiet(&a.Step) {
+			continue
+		}
+		if a.Outcome != "" {
+			break
+		}
+		if a.Forecast.Expires == 0 {
+			return false
+		}
+		limits = true
+	}
+	return limits && plan != nil && l.cursor(plan).next < 0
+}

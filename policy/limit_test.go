@@ -87,3 +87,49 @@ func TestExpiryLiftsWhatIsWell(t *testing.T) {
 		t.Errorf("lifted before its end, though its undo asks: %q\n%s", taken, tell(d))
 	}
 }
+
+// A limit does not heal what it is set for: while that is ill nothing is judged,
+// nothing is lifted into it, and no policy is demoted for it.
+func TestLimitIsNotTakenBackForNotHelping(t *testing.T) {
+	b, a := throttled(t, signalbox.UndoAuto)
+	a.Outcome, a.VerifyBy = "", noon.Add(time.Minute)
+	for range 4 {
+		b.later(30 * time.Minute)
+		b.lag(5)
+		d := b.decide()
+		switch {
+		case d.Told == "expired/act-0":
+			b.inc().Told = append(b.inc().Told, d.Told)
+		case d.Verdict != signalbox.Verify || reason(d.Because, "limit") == nil:
+			t.Fatalf("at %s:\n%s", clock(b.w.Now), tell(d))
+		}
+	}
+	b.later(time.Minute)
+	b.healed()
+	if taken, d := b.play(nil); len(taken) != 2 || taken[0] != string(signalbox.Recovered) || taken[1] != "back payouts" {
+		t.Errorf("once it is well: %q\n%s", taken, tell(d))
+	}
+}
+
+// Nor is it taken back with a chain whose other steps did not help.
+func TestLimitStaysWhereTheRestOfItsChainGoesBack(t *testing.T) {
+	limit := tool("payouts", "b")
+	limit.Then = signalbox.ThenNext
+	b := newBox(t, runbook(limit, named("two", signalbox.Flow{})))
+	for len(b.inc().Actions) < 2 {
+		if d := b.decide(); d.Verdict == signalbox.Act {
+			b.start(d, nil)
+		} else {
+			b.step(d)
+		}
+	}
+	b.w.State.Actions["act-0"].Forecast.Expires = signalbox.Duration(2 * time.Hour)
+	b.inc().Told = []string{"limit/act-0"}
+	b.later(10 * time.Minute)
+	b.lag(5)
+	b.later(time.Second)
+	taken, d := b.play(nil)
+	if len(taken) < 2 || taken[0] != string(signalbox.NotRecovered) || taken[1] != "back two" || strings.Contains(strings.Join(taken, " "), "back payouts") {
+		t.Errorf("got %q and then\n%s", taken, tell(d))
+	}
+}

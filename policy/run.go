@@ -269,7 +269,7 @@ func (l *look) late(a *signalbox.Action) (d signalbox.Decision, isLate bool) {
 // whole yet.
 func (l *look) goesOn(last *signalbox.Action) bool {
 	plan := l.inc.Plan
-	if plan == nil || l.clear() || l.inc.GaveUp != "" || last.Index >= len(plan.Steps) {
+	if plan == nil || l.clear() && !l.idsLeft() || l.inc.GaveUp != "" || last.Index >= len(plan.Steps) {
 		return false
 	}
 	s, c := &plan.Steps[last.Index], l.cursor(plan)

@@ -190,3 +190,22 @@ func TestToolNeedsNoHealth(t *testing.T) {
 		t.Fatalf("got %q and then\n%s", got, tell(d))
 	}
 }
+
+// In shadow what is recorded is what would be thrown, with its ids, and not that
+// people would be told first.
+func TestShadowLooksPastWhatTells(t *testing.T) {
+	replay := tool("replay", "")
+	replay.Flow = signalbox.Flow{Most: 2, Pace: signalbox.ItemPace{N: 4, Per: time.Hour}}
+	p := runbook(telling("first", signalbox.Flow{}), replay)
+	p.Autonomy = Shadow
+	b := newBox(t, p)
+	b.inc().Reading.Items = []string{"e1", "e2", "e3"}
+	d := b.decide()
+	if len(d.Shadow) != 1 || d.Shadow[0].Verdict != signalbox.Preview || d.Shadow[0].Step.Name != "replay" || !slices.Equal(d.Shadow[0].Step.Items, []string{"e1", "e2"}) {
+		t.Fatalf("got %+v", d.Shadow)
+	}
+	b.step(signalbox.Decision{Verdict: signalbox.Preview, Step: d.Shadow[0].Step})
+	if d = b.decide(); d.Shadow[0].Verdict != signalbox.Act {
+		t.Errorf("got %+v", d.Shadow)
+	}
+}

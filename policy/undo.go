@@ -68,6 +68,10 @@ func (l *look) takeBackIneffective(a *signalbox.Action) (d signalbox.Decision, d
 	if !l.stands(a) {
 		return d, false
 	}
+	if a.Forecast.Expires != 0 {
+		l.note("limit", false, "%s stays until its time is over or all is well: a limit does not heal what it is set for", throw(&a.Step))
+		return d, false
+	}
 	if mode := undoMode(a); mode != signalbox.UndoAuto {
 		l.note("undo", false, "%s did not help and stays thrown: its undo is %s", throw(&a.Step), mode)
 		return d, false

@@ -24,6 +24,9 @@ func (l *look) verify(a *signalbox.Action) signalbox.Decision {
 		l.note("verify", true, "%s", seen.detail)
 		settle.Outcome = signalbox.Recovered
 		return settle
+	case l.onlyLimits() && !l.clear():
+		l.note("limit", false, "%s; it is not to be well by %s: a limit stands until its time is over or all is well", seen.detail, throw(&a.Step))
+		return signalbox.Decision{Verdict: signalbox.Verify}
 	case l.now.Before(by):
 		l.at(by)
 		l.note("verify", false, "%s; awaited until %s", seen.detail, clock(by))

@@ -58,6 +58,15 @@ func (d *DetectorSettings) maxAge() time.Duration {
 	return d.MaxAge.Std()
 }
 
+// Names are the labels of its readings: those of a component only where it names
+// one.
+func (d *DetectorSettings) Names() []string {
+	if d.Component == "" {
+		return []string{"page", "status"}
+	}
+	return []string{"page", "status", "component", "component_id", "group"}
+}
+
 func (d *DetectorSettings) words() words {
 	if d.Component == "" {
 		return pageWords()

@@ -131,7 +131,7 @@ func rest(t *testing.T, text string) string {
 		b.WriteString("sources:\n  metrics: {kind: prometheus, url: \"http://127.0.0.1:9090\"}\n")
 	}
 	b.WriteString("detectors:\n")
-	for _, d := range []string{"replication-lag", "replica-lag"} {
+	for _, d := range []string{"replication-lag", "replica-lag", "redis-up"} {
 		if !slices.ContainsFunc(has.Detectors, func(x struct{ Name string }) bool { return x.Name == d }) {
 			b.WriteString("  - {name: " + d + ", source: metrics, query: lag_seconds, unit: s, subject: \"replica/{{replica}}\", breach: {above: 1s}, clear: {below: 500ms}}\n")
 		}

@@ -1,8 +1,10 @@
 package app
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/signalbox/signalbox/internal/config"
@@ -36,6 +38,36 @@ func TestTheOpsHandbookIsAccepted(t *testing.T) {
 	for _, want := range []string{"deploy-drift", "rollback", "migration-anomaly", "database-outage", "redis-outage", "cdn-outage", "replay", "leak", "psp-degraded"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("no policy %s, of %q", want, names)
+		}
+	}
+}
+
+// A subject of which no reading could ever be made is refused, and so is a
+// dependency on what no subject can be.
+func TestWhatCouldNeverBeIsRefused(t *testing.T) {
+	const text = `
+default_owner: payments
+owners:
+  payments: {primary: "@payments-lead", escalation: pagerduty, pagerduty: {primary_key_env: PD}}
+sources:
+  psp-status: {kind: statuspage, url: "https://status.psp.example"}
+detectors:
+  - {name: psp, source: psp-status, SUBJECT}
+depends_on:
+  - {subject: "psp/*", on: ["ON"]}
+`
+	for name, c := range map[string]struct{ subject, on, want string }{
+		"a component that is not named": {`subject: "psp/{{component}}"`, "db/eu", `subject must use only labels that its readings have (page, status), got psp/{{component}}`},
+		"one that is named":             {`component: Webhooks, subject: "psp/{{component}}"`, "db/eu", ""},
+		"a pattern to depend on":        {`subject: "psp/{{page}}"`, "db/*", `on "db/*": must be one subject, without *`},
+	} {
+		file := filepath.Join(t.TempDir(), "handbook.yaml")
+		if err := os.WriteFile(file, []byte(strings.NewReplacer("SUBJECT", c.subject, "ON", c.on).Replace(text)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := config.Load(file, Kinds(), config.Options{SecretsElsewhere: true})
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
 		}
 	}
 }

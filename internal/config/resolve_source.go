@@ -122,6 +122,7 @@ func (l *loader) detector(s spot) {
 		l.settle(s, nil, &keys, settings)
 	}
 	l.detectorRules(s, from, keys, src, posts(src, settings))
+	namesRule(s.key("subject"), keys.Subject, settings)
 	if !known || settings == nil {
 		return
 	}
@@ -168,6 +169,23 @@ func fresh(settings kind.DetectorSettings, interval time.Duration) time.Duration
 		age = max(age, a.Fresh(interval))
 	}
 	return age
+}
+
+// labelled is implemented by settings of a detector whose readings have these
+// labels and no others.
+type labelled interface{ Names() []string }
+
+// namesRule refuses a subject of which no reading could ever be made.
+func namesRule(s spot, subject kind.Subject, settings kind.DetectorSettings) {
+	n, ok := settings.(labelled)
+	if !ok {
+		return
+	}
+	for _, label := range subject.Labels() {
+		if !slices.Contains(n.Names(), label) {
+			s.fail("must use only labels that its readings have ("+strings.Join(n.Names(), ", ")+")", subject)
+		}
+	}
 }
 
 // rounds is implemented by the settings of a source that posts and whose
