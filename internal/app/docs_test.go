@@ -107,7 +107,7 @@ func TestExamplesLoad(t *testing.T) {
 	}
 }
 
-// rest is what an example leaves out: owners, and the source and the detectors
+// rest is what an example leaves out: owners, and the sources and the detectors
 // that its switches and policies name.
 func rest(t *testing.T, text string) string {
 	t.Helper()
@@ -127,8 +127,12 @@ func rest(t *testing.T, text string) string {
 	if has.Owners == nil {
 		b.WriteString("owners:\n  devops: {primary: \"@sre-lead\", escalation: pagerduty, pagerduty: {primary_key_file: secrets/pd}}\n")
 	}
+	b.WriteString("sources:\n  another: {kind: prometheus, url: \"http://127.0.0.1:9090\"}\n")
 	if has.Sources["metrics"] == nil {
-		b.WriteString("sources:\n  metrics: {kind: prometheus, url: \"http://127.0.0.1:9090\"}\n")
+		b.WriteString("  metrics: {kind: prometheus, url: \"http://127.0.0.1:9090\"}\n")
+	}
+	if has.Sources["cluster"] == nil {
+		b.WriteString("  cluster: {kind: kubernetes, in_cluster: true}\n")
 	}
 	b.WriteString("detectors:\n")
 	for _, d := range []string{"replication-lag", "replica-lag", "redis-up"} {
