@@ -113,8 +113,10 @@ func pageEntries() []entry {
 	}
 	return []entry{
 		{kind: "page", key: "pagerduty", name: "by a routing key", class: signalbox.ClassB, build: build(`primary_key_file: secrets/routing, url: "URL"`), without: without()},
-		{kind: "page", key: "pagerduty", name: "by an escalation policy", class: signalbox.ClassB, without: without(),
-			build: build(`service: PWIXJZS, escalation_policy: PT20YPA, api_key_file: secrets/api, api_url: "URL", from: signalbox@example.com`)},
+		{
+			kind: "page", key: "pagerduty", name: "by an escalation policy", class: signalbox.ClassB, without: without(),
+			build: build(`service: PWIXJZS, escalation_policy: PT20YPA, api_key_file: secrets/api, api_url: "URL", from: signalbox@example.com`),
+		},
 	}
 }
 

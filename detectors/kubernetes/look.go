@@ -303,8 +303,10 @@ func tellApplication(from runtime.Object) (all []told) {
 			}
 		}
 		id, _ := number(e, "id")
-		all = append(all, told{u.GetNamespace(), u.GetName(), moment(e, "deployedAt"),
-			"Application " + u.GetName() + " deployed " + short12(revision) + ", history id " + strconv.FormatInt(id, 10)})
+		all = append(all, told{
+			u.GetNamespace(), u.GetName(), moment(e, "deployedAt"),
+			"Application " + u.GetName() + " deployed " + short12(revision) + ", history id " + strconv.FormatInt(id, 10),
+		})
 	}
 	return all
 }

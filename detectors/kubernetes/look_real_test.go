@@ -96,12 +96,20 @@ func TestLookAtTheCluster(t *testing.T) {
 		want     string
 	}{
 		"events of a workload": {LookSettings{Events: &EventScope{}}, web, nil, "Unhealthy Pod core/web-2; BackOff Pod core/web-1, 12 times"},
-		"events of other kinds": {LookSettings{Events: &EventScope{Kinds: []string{"Job"}}}, web, []string{"core"},
-			"BackoffLimitExceeded Job core/web"},
+		"events of other kinds": {
+			LookSettings{Events: &EventScope{Kinds: []string{"Job"}}},
+			web,
+			[]string{"core"},
+			"BackoffLimitExceeded Job core/web",
+		},
 		"of a namespace that the source does not see": {LookSettings{Events: &EventScope{}}, map[string]string{"namespace": "other"}, []string{"core"}, ""},
 		"revisions of a workload":                     {LookSettings{Revisions: &LookScope{}}, web, nil, "Deployment core/web revision 7, app web:v1.2"},
-		"revisions of a namespace": {LookSettings{Revisions: &LookScope{Namespaces: []string{"core"}}}, map[string]string{"namespace": "core", "workload": "api"}, nil,
-			"Deployment core/api revision 3, app api@sha256:0123456789ab"},
+		"revisions of a namespace": {
+			LookSettings{Revisions: &LookScope{Namespaces: []string{"core"}}},
+			map[string]string{"namespace": "core", "workload": "api"},
+			nil,
+			"Deployment core/api revision 3, app api@sha256:0123456789ab",
+		},
 		"applications": {LookSettings{Applications: &LookScope{}}, nil, []string{"core"}, "Application web deployed 0123456789ab, history id 3"},
 	} {
 		if got, err := look(servers.Admin, &c.settings, c.same, c.only...); got != c.want || err != nil {

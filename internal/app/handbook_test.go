@@ -11,8 +11,8 @@ import (
 )
 
 // The team's Ops Handbook, whole: it is accepted as it stands, its five domains
-// have a primary and a backup that the daemon pages, and each of its run-books is
-// a policy.
+// have a primary and a backup that the daemon pages, what they acknowledge is heard,
+// and each of its run-books is a policy.
 func TestTheOpsHandbookIsAccepted(t *testing.T) {
 	cfg, err := config.Load(filepath.Join(root, "deploy", "handbook"), Kinds(), config.Options{SecretsElsewhere: true})
 	if err != nil {
@@ -30,6 +30,9 @@ func TestTheOpsHandbookIsAccepted(t *testing.T) {
 	}
 	if len(matrix) > 0 {
 		t.Errorf("nobody owns %v", matrix)
+	}
+	if !slices.ContainsFunc(cfg.Sources, func(s *config.Source) bool { return s.Kind.Name == "pagerduty" }) {
+		t.Error("nothing hears what people acknowledge, so that each backup would be paged")
 	}
 	var names []string
 	for _, p := range cfg.Policy.Policies {
