@@ -184,7 +184,13 @@ func (b *bench) resolve() {
 	b.secret("secrets/pagerduty", "hunter2-of-the-pager")
 	step := b.step
 	if b.e.move != "" {
-		step = strings.TrimSuffix(step, "}") + ", to: " + b.e.move + "}"
+		with := func(move string) string { return strings.TrimSuffix(b.step, "}") + ", to: " + move }
+		step = with(b.e.move) + "}"
+		if tool := b.kind.Tools[b.e.key]; tool.After != nil { // steps that a runbook must have before it
+			for _, move := range tool.After(tool.Settings(), b.e.move) {
+				step = with(move) + ", then: next}, " + step
+			}
+		}
 	}
 	owner := `{primary: "@sre", escalation: pagerduty, pagerduty: {primary_key_file: secrets/pagerduty}}`
 	if !strings.Contains(b.blocks, "owners:") {
@@ -212,7 +218,8 @@ policies:
 		b.resolved = *c.Owners[0].Second
 		return
 	}
-	b.resolved = c.Policy.Policies[0].Runbook[0]
+	runbook := c.Policy.Policies[0].Runbook
+	b.resolved = runbook[len(runbook)-1]
 	if b.resolved.Kind != b.e.kind {
 		b.t.Fatalf("%s: the step is of kind %s", b.e, b.resolved.Kind)
 	}
