@@ -8,13 +8,13 @@ CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/signalbox-test
 GOLANGCI := $(CACHE)/bin/golangci-lint
 GOLANGCI_VERSION := v2.15.0
 
-.PHONY: run test sim check lint build bench fuzz schema servers clean help
+.PHONY: run test sim faults faults-mutants check lint build bench fuzz schema servers clean help
 
 .DEFAULT_GOAL := help
 
 ## help: what can be made
 help:
-	@sed -n 's/^## \([a-z]*\): /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^## \([a-z-]*\): /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 ## run: the daemon with its embedded store, against the sandbox company; or CONFIG=dir for your own
 run:
@@ -31,7 +31,7 @@ endif
 
 ## test: install or build what the tests need, then run all of them
 test: servers
-	$(GO) test -race -parallel 4 -timeout 30m ./... # the stories mostly wait
+	$(GO) test -race -parallel 8 -timeout 30m ./... # the stories mostly wait
 	$(MAKE) sim
 
 ## sim: months of incidents in virtual time, with faults; INCIDENTS, DAYS and SEED say how many
@@ -40,6 +40,16 @@ DAYS ?= 90
 sim:
 	SIGNALBOX_INCIDENTS=$(INCIDENTS) SIGNALBOX_DAYS=$(DAYS) SIGNALBOX_SEED=$(SEED) GOGC=300 $(GO) test -count=1 -timeout 0 -v -run TestNinetyDays ./test/sim
 	$(GO) test -count=1 -v -run TestStormOfAlerts ./internal/engine
+
+## faults: continues the fault campaign for MINUTES, with CELLS daemons at once, and rewrites docs/faults.md; ROW, OF (a part of a variant's name) and SEED choose, MERGE takes in the results of elsewhere
+MINUTES ?= 10
+CELLS ?= 2
+faults: servers
+	SIGNALBOX_FAULTS=$(MINUTES) SIGNALBOX_FAULTS_CELLS=$(CELLS) SIGNALBOX_FAULTS_ROW=$(ROW) SIGNALBOX_FAULTS_OF='$(OF)' SIGNALBOX_FAULTS_SEED=$(SEED) SIGNALBOX_FAULTS_MERGE=$(MERGE) $(GO) test -count=1 -timeout 0 -parallel $(CELLS) -v -run TestCampaign ./test/faults
+
+## faults-mutants: daemons that are wrong in one way each, which the campaign must catch
+faults-mutants: servers
+	SIGNALBOX_MUTANTS=1 $(GO) test -count=1 -timeout 0 -v -run TestMutants ./test/faults
 
 ## check: lint and unit tests, for the inner loop
 check: lint

@@ -265,7 +265,8 @@ func (d *Duration) UnmarshalText(b []byte) error {
 type ActionID string
 
 // Token orders the writes to a target: the create revision of the action's
-// in-flight record. A target that compares never sees it decrease.
+// in-flight record, below the store's epoch (TokenIn). A target that compares
+// never sees it decrease.
 type Token int64
 
 // Stage is how far an action has come.
@@ -310,12 +311,16 @@ type Action struct {
 	Outcome   Outcome    `json:"outcome,omitempty"`
 	Spends    []string   `json:"spends,omitempty"`   // scopes of the budgets in which it counts
 	Approval  ApprovalID `json:"approval,omitempty"` // the one that it used up
+	By        Process    `json:"by,omitzero"`        // claimed it, and sends it
 	ClaimedAt time.Time  `json:"claimed_at"`
 	EndedAt   time.Time  `json:"ended_at,omitzero"`  // Done or failed
 	JudgedAt  time.Time  `json:"judged_at,omitzero"` // when Outcome was known
 	VerifyBy  time.Time  `json:"verify_by,omitzero"` // by when new samples must show that it helped
 
-	// Token is the create revision of this record, known once it is stored.
+	// Epoch is the store's when the action was claimed.
+	Epoch int64 `json:"epoch,omitempty"`
+	// Token is made of Epoch and of the create revision of this record, and is
+	// known once it is stored.
 	Token Token `json:"-"`
 	// Gate is called by a Remediator last thing before each write that it
 	// sends, and a non-nil error means: do not send. Nil: nothing to check.

@@ -19,13 +19,20 @@ const (
 	Take          ControlKind = "take"    // an incident, target, policy or owner is a person's until it is released
 	Restore       ControlKind = "restore" // a policy that was demoted gets its configured autonomy back
 	Estimate      ControlKind = "eta"     // the owner's word on when an incident will be over: Until
+	// Happened and NotHappened settle an action in doubt by a person's word: its
+	// effect is there, or is not and will not come.
+	Happened    ControlKind = "done"
+	NotHappened ControlKind = "not-done"
+	// Confirm says that the store may be relied on, though what is kept outside
+	// of it does not agree.
+	Confirm ControlKind = "confirm"
 )
 
 // Control is one control that a person set.
 type Control struct {
 	Kind ControlKind `json:"kind"`
-	// Scope is "all", "policy/NAME", "owner/NAME", "target/TARGET" or
-	// "incident/ID".
+	// Scope is "all", "policy/NAME", "owner/NAME", "target/TARGET",
+	// "incident/ID", or for Happened and NotHappened "action/ID".
 	Scope  string    `json:"scope"`
 	Until  time.Time `json:"until,omitzero"` // Pause: lifted by itself then; zero: by a person only
 	Reason string    `json:"reason,omitempty"`

@@ -1,6 +1,7 @@
 package signalbox
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -148,6 +149,23 @@ func (f *Facts) DropReadings(t time.Time) {
 			}
 		}
 	}
+}
+
+// Streaks lists the breaches that were counted for at least so long and are no
+// incidents yet, those that were counted longest first, and at most so many.
+func (f *Facts) Streaks(least time.Duration, most int) []Streak {
+	var list []Streak
+	for detector, series := range f.readings {
+		for _, r := range series {
+			if r.Held >= least && r.Held > 0 && r.Episode == "" {
+				list = append(list, Streak{Detector: detector, Series: r.Series, Held: r.Held, OnsetAt: r.OnsetAt, WellAt: r.WellAt, LookedAt: r.At})
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b Streak) int {
+		return cmp.Or(cmp.Compare(b.Held, a.Held), cmp.Compare(a.Detector, b.Detector), cmp.Compare(a.Series, b.Series))
+	})
+	return list[:min(len(list), most)]
 }
 
 // PutForecast takes a forecast in and returns the key that changed.

@@ -51,6 +51,14 @@ type Watcher interface {
 	Watch(ctx context.Context, changed func(qs ...Question)) error
 }
 
+// Joiner is a Source that asks some questions in one request.
+type Joiner interface {
+	Source
+	// Together returns the places of the questions that are asked in one request
+	// each; a group's places stand in order, and every place is in one group.
+	Together(qs []Question) [][]int
+}
+
 // Clock is a Source that can tell how its server's clock goes.
 type Clock interface {
 	// Skew is how far the server's clock is ahead of ours; false: not known.

@@ -86,6 +86,8 @@ type Reading struct {
 	// Since is when the condition was first seen without a break; it restarts
 	// with the daemon.
 	Since time.Time `json:"since,omitzero"`
+	// Held is how long a breach was counted that is no incident yet.
+	Held time.Duration `json:"-"`
 	// Origin is who measured it, as far as that is declared or known: signals
 	// that differ in it are independent. Empty: not declared, and so taken as
 	// dependent on every other.
@@ -94,6 +96,9 @@ type Reading struct {
 	// Items are what it is about, one by one, in the order in which they were
 	// found since it began: ids out of logs. They only ever become more.
 	Items []string `json:"items,omitempty"`
+	// Unlisted is how many more ids there were, at the least, than an incident
+	// lists.
+	Unlisted int `json:"unlisted,omitempty"`
 	// Confirmed says that it was read from the present state of the source,
 	// rather than delivered by it: a delivery may be late or doubled.
 	Confirmed bool `json:"confirmed,omitempty"`
@@ -165,6 +170,9 @@ type Batch struct {
 	// Incomplete says why the batch is known to lack something; nothing may
 	// be decided on it until it is completed.
 	Incomplete string `json:"incomplete,omitempty"`
+	// Heard is the newest moment at which the source's watchdog is known to
+	// have fired, as a replica that does not lead heard it.
+	Heard time.Time `json:"heard,omitzero"`
 	// Words are what people said elsewhere, as the pager tells it: an
 	// acknowledgement, with Scope "page/KEY".
 	Words []Control `json:"words,omitempty"`

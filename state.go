@@ -15,6 +15,7 @@ type State struct {
 	Approvals map[ApprovalID]*Approval
 	Controls  Controls
 	Active    ActiveConfig
+	Store     StoreState
 	Beats     map[string]*Heartbeat // by replica
 	// Rev holds the store's mod revision of each key; a key that is not there
 	// does not exist. Claims are conditional on it.
@@ -46,6 +47,7 @@ const (
 	BeatPrefix     = "heartbeat/"
 	ControlsKey    = "controls"
 	ActiveKey      = "config/active"
+	StoreKey       = "store"
 )
 
 // IncidentKey is the store key of an incident.
@@ -159,6 +161,21 @@ type Heartbeat struct {
 	Replica string               `json:"replica"`
 	At      time.Time            `json:"at"`
 	Good    map[string]time.Time `json:"good"`
+	// Streaks are the breaches under way that are no incidents yet, under a
+	// configuration: who leads next counts on.
+	Config  string   `json:"config,omitempty"`
+	Streaks []Streak `json:"streaks,omitempty"`
+}
+
+// Streak is a breach that has not lasted for long enough to be an incident: how
+// long it was counted, up to its last look.
+type Streak struct {
+	Detector string        `json:"detector"`
+	Series   string        `json:"series"`
+	Held     time.Duration `json:"held"`
+	OnsetAt  time.Time     `json:"onset_at"`
+	WellAt   time.Time     `json:"well_at,omitzero"`
+	LookedAt time.Time     `json:"looked_at"`
 }
 
 // SubjectKey names the open incidents on a subject, for Reads.

@@ -43,11 +43,7 @@ type daemon struct {
 // start runs a daemon that leads, until the benchmark ends.
 func start(b *testing.B) *daemon {
 	b.Helper()
-	dir, err := os.MkdirTemp("", "sbx") // short enough for a socket
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = os.RemoveAll(dir) })
+	dir := shortDir(b)
 	configure(b, dir)
 	ctx, stop := context.WithCancel(context.Background())
 	ready, ended := make(chan [2]string, 1), make(chan error, 1)
@@ -73,12 +69,30 @@ func start(b *testing.B) *daemon {
 		ended <- err
 		b.Fatalf("the daemon did not start: %v", err)
 	}
-	d.store, err = etcd.Dial(etcd.Options{Endpoints: []string{"unix://" + filepath.Join(dir, "data", "store", "member.sock")}})
+	d.store = dial(b, dir)
+	return d
+}
+
+// shortDir is a directory whose name is short enough for a socket.
+func shortDir(b *testing.B) string {
+	b.Helper()
+	dir, err := os.MkdirTemp("", "sbx")
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { _ = d.store.Close() })
-	return d
+	b.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// dial connects to the member of the daemon in dir.
+func dial(b *testing.B, dir string) *etcd.Store {
+	b.Helper()
+	s, err := etcd.Dial(etcd.Options{Endpoints: []string{"unix://" + filepath.Join(dir, "data", "store", "member.sock")}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = s.Close() })
+	return s
 }
 
 // configure writes a configuration: one receiver, one owner.

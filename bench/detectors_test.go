@@ -39,7 +39,7 @@ func BenchmarkDetectors(b *testing.B) {
 	eventually(b, "Prometheus has scraped", func() bool {
 		return strings.Contains(get(b, metrics.URL+"/api/v1/query?query=count(lag_seconds)"), `"10000"`)
 	})
-	control := runDaemon(b, metrics.URL)
+	control := newDaemons(b, metrics.URL).run("bench")
 	eventually(b, "every detector had its first round", func() bool {
 		return rounds(scrape(b, control)) >= detectorCount
 	})
@@ -118,9 +118,14 @@ func exposition(b *testing.B) (host string) {
 	return strings.TrimPrefix(server.URL, "http://")
 }
 
-// runDaemon builds and runs the binary with the 10,000 detectors, and returns
-// the address of its control server.
-func runDaemon(b *testing.B, metrics string) (control string) {
+// daemons are real ones with the 10,000 detectors.
+type daemons struct {
+	b                    *testing.B
+	dir, program, config string
+}
+
+// newDaemons builds the binary, and writes the configuration.
+func newDaemons(b *testing.B, metrics string) *daemons {
 	b.Helper()
 	dir, err := os.MkdirTemp("", "sbx")
 	if err != nil {
@@ -131,10 +136,21 @@ func runDaemon(b *testing.B, metrics string) (control string) {
 	if out, err := exec.CommandContext(b.Context(), "go", "build", "-o", program, "../cmd/signalbox").CombinedOutput(); err != nil {
 		b.Fatalf("%v: %s", err, out)
 	}
-	writeDetectors(b, filepath.Join(dir, "config"), metrics)
+	d := &daemons{b: b, dir: dir, program: program, config: filepath.Join(dir, "config")}
+	writeDetectors(b, d.config, metrics)
+	return d
+}
+
+// run runs one until the benchmark ends, and returns the address of its control
+// server.
+func (d *daemons) run(replica string, args ...string) (control string) {
+	b := d.b
+	b.Helper()
 	port := freePort(b)
-	cmd := exec.Command(program, "--config", filepath.Join(dir, "config"), "--data", filepath.Join(dir, "data"),
-		"--web.listen-address", fmt.Sprintf("127.0.0.1:%d", port), "--webhooks.listen-address", "127.0.0.1:0")
+	cmd := exec.Command(d.program, append([]string{
+		"--config", d.config, "--data", filepath.Join(d.dir, replica), "--replica", replica,
+		"--web.listen-address", fmt.Sprintf("127.0.0.1:%d", port), "--webhooks.listen-address", "127.0.0.1:0",
+	}, args...)...)
 	var log bytes.Buffer
 	cmd.Stderr = &log
 	if err := cmd.Start(); err != nil {

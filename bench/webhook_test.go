@@ -130,7 +130,7 @@ func records(b *testing.B, body []byte) []int {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if _, err := j.PutInbox(b.Context(), alerts.Assign(batch, nil, alerts.Fallback("alerts", "devops"))); err != nil {
+	if _, err := j.PutInbox(b.Context(), alerts.Assign(batch, nil, alerts.Fallback("alerts"))); err != nil {
 		b.Fatal(err)
 	}
 	kvs, _, err := s.List(context.WithoutCancel(b.Context()), journal.InboxPrefix)

@@ -14,6 +14,9 @@ func (l *look) afterClear() signalbox.Decision {
 	if d, waits := l.badlyEnded(); waits {
 		return d
 	}
+	if d, waits := l.cutShort(); waits {
+		return d
+	}
 	var waiting *signalbox.Decision
 	for _, a := range slices.Backward(l.actions) {
 		if a.Step.Tells || !l.stands(a) {
@@ -33,8 +36,8 @@ func (l *look) afterClear() signalbox.Decision {
 	if waiting != nil {
 		return *waiting
 	}
-	if n := l.untaken(); n > 0 && l.inc.GaveUp == "" {
-		return l.giveUp(fmt.Sprintf("%s is well, and %d of its ids were not taken by %s", l.inc.Reading.Subject, n, l.inc.Plan.Policy), "")
+	if d, waits := l.leftOver(); waits {
+		return d
 	}
 	if d, left := l.tellEnd(); left {
 		return d
@@ -52,18 +55,25 @@ func (l *look) badlyEnded() (d signalbox.Decision, waits bool) {
 	}
 	a := l.actions[i]
 	if l.inc.GaveUp == "" {
-		return l.giveUp(throw(&a.Step)+" ran and failed"+failedIDs(a)+": "+a.Reason, ""), true
+		return l.giveUp(throw(&a.Step)+" ran and failed"+failedIDs(a)+": "+a.Reason+l.notTaken("; "), ""), true
 	}
 	end := l.inc.ClearAt.Add(l.afterHealthy())
-	if l.inc.Page == "" || !l.now.Before(end) {
-		return d, false
-	}
-	l.read(signalbox.PageKey(l.inc.Page))
-	if p := l.w.State.Pages[l.inc.Page]; p == nil || !p.AckedAt.IsZero() {
+	if !l.now.Before(end) || l.heard() {
 		return d, false
 	}
 	l.at(end)
 	return l.hold("ran", "%s ran and failed: it stays open until its page is acknowledged, at most until %s", throw(&a.Step), clock(end)), true
+}
+
+// heard reports whether a person acknowledged the incident's page since it last
+// told something; also where there is no page that could be.
+func (l *look) heard() bool {
+	if l.inc.Page == "" {
+		return true
+	}
+	l.read(signalbox.PageKey(l.inc.Page))
+	p := l.w.State.Pages[l.inc.Page]
+	return p == nil || !p.AckedAt.IsZero() && !p.AckedAt.Before(p.At)
 }
 
 // restore decides on one action whose effect stands after its incident is over.

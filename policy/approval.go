@@ -56,7 +56,7 @@ func (l *look) approved(m *move, do signalbox.Decision, why string) signalbox.De
 	for n := 0; counted < mostAsked; n++ {
 		id := signalbox.NewApprovalID(l.inc.ID, m.index, m.undone(), n)
 		l.read(signalbox.ApprovalKey(id))
-		a := l.w.State.Approvals[id]
+		a := l.approval(id)
 		if a != nil && (a.State != signalbox.Used || m.step.Most == 0) && (l.inc.ReleasedAt.IsZero() || a.AskedAt.After(l.inc.ReleasedAt)) {
 			counted++ // not those of before a person gave it back, nor those of earlier ids
 		}
@@ -91,6 +91,19 @@ func (l *look) approved(m *move, do signalbox.Decision, why string) signalbox.De
 	}
 	l.note("approval", false, "%s: asked for %d times, and not given for what is there now", why, mostAsked)
 	return l.giveUp(fmt.Sprintf("%s was not approved: asked for %d times", throw(m.step), mostAsked), "")
+}
+
+// approval is a request for approval, as it counts now: one of before the store
+// went back in time has expired, since it may have been used.
+func (l *look) approval(id signalbox.ApprovalID) *signalbox.Approval {
+	l.read(signalbox.StoreKey)
+	a, at := l.w.State.Approvals[id], l.w.State.Store.ConfirmedAt()
+	if a == nil || at.IsZero() || a.AskedAt.After(at) || a.Expires.Before(at) {
+		return a
+	}
+	old := *a
+	old.Expires = at
+	return &old
 }
 
 // undone is the action that a move takes back, for its approval's id.

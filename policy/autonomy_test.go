@@ -140,6 +140,20 @@ func TestApprovalIsAskedGivenAndUsedOnce(t *testing.T) {
 	}
 }
 
+// An approval of before the store went back in time may have been used: it has
+// expired.
+func TestApprovalOfBeforeARestore(t *testing.T) {
+	b, a := asked(t, inAutonomy(Approve))
+	a.State, a.Expires = signalbox.Approved, noon.Add(time.Hour)
+	for confirmed, good := range map[time.Duration]bool{time.Minute: false, -time.Minute: true} {
+		b.w.Now = noon.Add(2 * time.Minute)
+		b.w.State.Store.Confirmed = &signalbox.Control{At: a.AskedAt.Add(confirmed)}
+		if got := newLook(b.h, b.w, b.inc()).approval(a.ID).Good(b.w.Now); got != good {
+			t.Errorf("confirmed %s after it was asked for: good %t, want %t", confirmed, got, good)
+		}
+	}
+}
+
 // An approval is for what was previewed, and for nothing else.
 func TestApprovalIsBound(t *testing.T) {
 	for name, change := range map[string]func(b *box, f *signalbox.Forecast){

@@ -25,6 +25,11 @@ func (l *look) begin() signalbox.Decision {
 		if !usable {
 			break
 		}
+		// The labels first: what a decision reads a claim holds on to, and of
+		// many policies on one detector only those that may be meant count.
+		if !l.labelsAgree(r, chosen == nil || r.Autonomy == Shadow) {
+			continue
+		}
 		far := effective(r.Autonomy, l.policyState(r.Name))
 		if far != Shadow && chosen != nil {
 			continue
@@ -83,11 +88,8 @@ func (l *look) breached() bool {
 // A label of match that is missing never matches; a condition that fails, also
 // for a label or a value that is not there, is an error.
 func (l *look) matches(r *rule) (bool, error) {
-	for _, name := range r.labels {
-		if got, ok := l.own.Labels[name]; !ok || got != r.Match[name] {
-			l.note("match", false, "policy %q: label %s must be %q, got %q", r.Name, name, r.Match[name], got)
-			return false, nil
-		}
+	if !l.labelsAgree(r, true) {
+		return false, nil
 	}
 	c := r.when[l.h.detectors[l.own.Detector].Unit]
 	if c == nil {
@@ -104,6 +106,20 @@ func (l *look) matches(r *rule) (bool, error) {
 		l.note("match", true, "policy %q: when is true: %s", r.Name, c.text)
 	}
 	return ok && err == nil, err
+}
+
+// labelsAgree reports whether the incident has the labels that a policy wants; aloud:
+// and notes which it has not.
+func (l *look) labelsAgree(r *rule, aloud bool) bool {
+	for _, name := range r.labels {
+		if got, ok := l.own.Labels[name]; !ok || got != r.Match[name] {
+			if aloud {
+				l.note("match", false, "policy %q: label %s must be %q, got %q", r.Name, name, r.Match[name], got)
+			}
+			return false
+		}
+	}
+	return true
 }
 
 // firstSwitch is the first switch that a policy would throw for the incident;

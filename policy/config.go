@@ -188,4 +188,7 @@ type World struct {
 	State *signalbox.State
 	Facts *signalbox.Facts
 	Now   time.Time
+	// Unseen are the detectors whose first round since the daemon's start is
+	// still to come: that they say nothing is no answer yet. Nil: none.
+	Unseen map[string]bool
 }

@@ -60,6 +60,9 @@ func (c *crowd) carryOut(d *signalbox.Decision) (changed []signalbox.Key) {
 	if d.Page != nil {
 		inc.Page = "page"
 	}
+	if d.Told != "" {
+		inc.Told = append(slices.Clone(inc.Told), d.Told)
+	}
 	if d.GaveUp != "" {
 		inc.GaveUp = d.GaveUp
 	}

@@ -38,11 +38,14 @@
 //	blocks   holds and pages the owner once; it is asked again when something changes
 //	stops    pages once, and automation gives up on the incident
 //
+// Right after a start most is not known yet. A guard that blocks for want of a
+// detector's first round (World.Unseen) waits for that one.
+//
 // The guards of a step forward, in their order: autonomy, freshness, silence,
 // needs (corroboration), onset, attempts, flapping, kill, pause, hand (a person
 // has it), freeze, change (a deploy or migration under way), dependency,
 // conflict, condition, items, lane, health of the destination, blast radius,
-// budget, forecast, in flight, cooldown, ineffectiveness. A step of kind page has
+// budget, forecast, in flight, cooldown, restored (the store went back in time), ineffectiveness. A step of kind page has
 // none: a page always goes out. Taking back asks fewer: what only undoes must
 // not wait for a budget.
 //

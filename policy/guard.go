@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -82,6 +83,7 @@ func forwardGuards() []guard {
 		{name: "forecast", ask: guardForecast, touched: true},
 		{name: "in_flight", ask: guardInFlight, touched: true},
 		{name: "cooldown", ask: guardCooldown, touched: true},
+		{name: "restored", ask: guardRestored, touched: true},
 		{name: "ineffective", ask: guardIneffective, touched: true},
 	}
 }
@@ -105,6 +107,7 @@ func backwardGuards() []guard {
 type finding struct {
 	effect  effect
 	why     string // what weighs most, with its figures
+	guard   string // whose it is
 	preview bool   // nothing forbids it, but a forecast is wanted first
 }
 
@@ -124,7 +127,7 @@ func (l *look) consider(m *move) finding {
 	answers := room[:len(guards)]
 	l.brief = l.w.Facts.Forecast(m.hash()) != nil // then most are asked once more, and tell their figures then
 	for i := range guards {
-		answers[i] = guards[i].ask(l, m)
+		answers[i] = l.consult(&guards[i], m)
 	}
 	f := weigh(guards, answers)
 	foreseen := f.effect == passes && l.forecast(m)
@@ -148,11 +151,30 @@ func (l *look) consider(m *move) finding {
 	return weigh(guards, answers)
 }
 
+// consult asks one guard. What it blocks for a detector that has had no round since
+// the start waits for that round: it would page for what is about to be known.
+func (l *look) consult(g *guard, m *move) answer {
+	l.early = ""
+	a := g.ask(l, m)
+	if a.effect == blocks && l.early != "" {
+		a.effect, a.lifts = waits, "the first round of "+l.early
+		a.detail += "; the first round of " + l.early + " since the start is still to come"
+	}
+	return a
+}
+
+// missing notes a detector of which nothing is known.
+func (l *look) missing(detector string) {
+	if l.w.Unseen[detector] {
+		l.early = detector
+	}
+}
+
 // askTouched asks those guards again whose answers depend on the targets.
 func (l *look) askTouched(guards []guard, answers []answer, m *move) {
 	for i := range guards {
 		if guards[i].touched {
-			answers[i] = guards[i].ask(l, m)
+			answers[i] = l.consult(&guards[i], m)
 		}
 	}
 }
@@ -161,7 +183,7 @@ func (l *look) askTouched(guards []guard, answers []answer, m *move) {
 func weigh(guards []guard, answers []answer) (f finding) {
 	for i, a := range answers {
 		if a.effect > f.effect {
-			f.effect, f.why = a.effect, guards[i].name+": "+a.detail
+			f.effect, f.why, f.guard = a.effect, guards[i].name+": "+a.detail, guards[i].name
 		}
 	}
 	return f
@@ -259,7 +281,29 @@ func (l *look) take(m *move) signalbox.Decision {
 	if f.effect == stops {
 		return l.giveUp(why, "")
 	}
-	return l.escalate(why, "")
+	return l.heldUp(m, f.guard, why)
+}
+
+// ToldHeld begins the mark in Incident.Told of a guard that held a step of a
+// runbook which had paged before.
+const ToldHeld = "held/"
+
+// heldUp pages that a step is not taken. Where the owner's page is the runbook's
+// own, it is brought up to date, once for each guard: who was paged by a step must
+// learn that the next one is held.
+func (l *look) heldUp(m *move, guard, why string) signalbox.Decision {
+	mark := fmt.Sprint(ToldHeld, m.index, "/", guard)
+	if l.inc.Page == "" || !l.paged(m.plan) || slices.Contains(l.inc.Told, mark) || l.suppressed() != "" {
+		return l.escalate(why, "")
+	}
+	return signalbox.Decision{Verdict: signalbox.Escalate, Page: l.pageNote(why, ""), Told: mark}
+}
+
+// paged reports whether a step of a runbook has paged the incident's owner.
+func (l *look) paged(plan *signalbox.Plan) bool {
+	return slices.ContainsFunc(l.actions, func(a *signalbox.Action) bool {
+		return a.Policy == plan.Policy && isPage(&a.Step) && a.Step.Name == l.owner()
+	})
 }
 
 // takePage takes a step that only tells a person: no guard holds it back but

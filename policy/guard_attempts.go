@@ -25,9 +25,9 @@ func guardAttempts(l *look, m *move) answer {
 	case n == 0:
 		return answer{effect: passes, detail: fmt.Sprintf("first attempt of %d", maxAttempts)}
 	case last.Ran():
-		return answer{stops, exhausted(n, last), "look at what it has done; the rest is a person's"}
+		return answer{stops, l.exhausted(n, last), "look at what it has done; the rest is a person's"}
 	case n >= maxAttempts:
-		return answer{stops, exhausted(n, last), "mend what refuses it, then release its target"}
+		return answer{stops, l.exhausted(n, last), "mend what refuses it, then release its target"}
 	}
 	pause := firstPause
 	for range n - 1 {
@@ -55,12 +55,12 @@ func (l *look) attempts(m *move) (n int, last *signalbox.Action) {
 	return n, last
 }
 
-// exhausted says why no other attempt is made.
-func exhausted(n int, last *signalbox.Action) string {
+// exhausted says why no other attempt is made, and which ids are left by that.
+func (l *look) exhausted(n int, last *signalbox.Action) string {
 	if last.Ran() {
-		return "it ran and failed" + failedIDs(last) + ": " + last.Reason
+		return "it ran and failed" + failedIDs(last) + ": " + last.Reason + l.notTaken("; ")
 	}
-	return fmt.Sprintf("%d attempts had no effect, the last one: %s", n, last.Reason)
+	return fmt.Sprintf("%d attempts had no effect, the last one: %s", n, last.Reason) + l.notTaken("; ")
 }
 
 // sameAs reports whether a was an attempt at this move.

@@ -85,6 +85,7 @@ func (l *look) census(b *Blast) (all signalbox.Census, ok bool) {
 	for _, d := range b.Detectors {
 		c, kept := l.w.Facts.Census(d, l.inc.Reading.Labels, b.By)
 		if !kept {
+			l.missing(d)
 			return all, false
 		}
 		all.Known += c.Known

@@ -91,5 +91,9 @@ func (l *look) changeReadings(c *Change) []*signalbox.Reading {
 		return l.witness(signalbox.Witness{Detector: c.Detector, Subject: subject})
 	}
 	l.read(signalbox.DetectorKey(c.Detector))
-	return l.w.Facts.OfDetector(c.Detector)
+	readings := l.w.Facts.OfDetector(c.Detector)
+	if len(readings) == 0 {
+		l.missing(c.Detector)
+	}
+	return readings
 }

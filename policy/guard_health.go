@@ -75,6 +75,9 @@ func (l *look) witness(w signalbox.Witness) []*signalbox.Reading {
 	l.read(signalbox.ReadingKey(w.Detector, w.Subject))
 	var readings []*signalbox.Reading
 	l.w.Facts.Subject(w.Detector, w.Subject, func(r *signalbox.Reading) { readings = append(readings, r) })
+	if len(readings) == 0 {
+		l.missing(w.Detector)
+	}
 	slices.SortFunc(readings, func(a, b *signalbox.Reading) int {
 		return strings.Compare(a.Series+"\x00"+a.Episode, b.Series+"\x00"+b.Episode)
 	})

@@ -92,7 +92,7 @@ var forbids = map[string]func(t *testing.T) *box{
 	"items": func(t *testing.T) *box {
 		p := failover()
 		p.Runbook[0].Most = 2
-		b := newBox(t, p)
+		b := planned(newBox(t, p), Auto)
 		b.foresee(p.Runbook[0], "a")
 		return b
 	},
@@ -125,8 +125,13 @@ var forbids = map[string]func(t *testing.T) *box{
 		b.foresee(throwTo("b"), "a").Refused = "no permission"
 		return b
 	},
-	"in_flight":   func(t *testing.T) *box { b := newBox(t); b.touch().Holder = "act-x"; return b },
-	"cooldown":    func(t *testing.T) *box { b := newBox(t); b.touch().Acted = []time.Time{noon}; return b },
+	"in_flight": func(t *testing.T) *box { b := newBox(t); b.touch().Holder = "act-x"; return b },
+	"cooldown":  func(t *testing.T) *box { b := newBox(t); b.touch().Acted = []time.Time{noon}; return b },
+	"restored": func(t *testing.T) *box {
+		b := newBox(t)
+		b.w.State.Store.Confirmed = &signalbox.Control{At: noon.Add(-time.Hour)}
+		return b
+	},
 	"ineffective": func(t *testing.T) *box { b := newBox(t); b.touch().StoppedAt = noon; return b },
 }
 

@@ -114,19 +114,14 @@ func TestIdsThatAreLeftAreTold(t *testing.T) {
 	b.later(24*time.Hour - time.Second)
 	b.want(signalbox.Hold, "items")
 	b.later(time.Second)
-	d := b.want(signalbox.Escalate, "gave_up")
-	if !strings.Contains(d.Page.Why, "db/eu is well, and 3 of its ids were not taken by failover") {
-		t.Fatalf("got:\n%s", tell(d))
-	}
-	b.paged(d)
-	b.want(signalbox.Resolve, "")
+	b.toldOfLeft("db/eu is well, and 3 of its ids were not taken by failover: e1, e2, e3")
 
 	b = replaying(t, "e1", "e2", "e3")
 	b.step(b.want(signalbox.Advance, "step"))
 	b.well()
 	b.later(time.Minute)
 	b.step(b.want(signalbox.Advance, "step"))
-	d = b.want(signalbox.Preview, "")
+	d := b.want(signalbox.Preview, "")
 	b.step(d)
 	b.w.Facts.Forecast(d.Step.Hash()).NeedsApproval = "it takes ids"
 	asked := b.want(signalbox.Ask, "approval").Approval
@@ -137,7 +132,61 @@ func TestIdsThatAreLeftAreTold(t *testing.T) {
 		t.Fatalf("got:\n%s", tell(d))
 	}
 	b.paged(d)
-	b.want(signalbox.Resolve, "")
+	b.toldOfLeft("3 of its ids were not taken by failover: e1, e2, e3")
+}
+
+// toldOfLeft asserts that what is left is paged once, and that the incident then
+// stays open until a person has acknowledged that page: what was acknowledged
+// before it was told does not count.
+func (b *box) toldOfLeft(why string) {
+	b.t.Helper()
+	d := b.want(signalbox.Escalate, "items")
+	if !strings.Contains(d.Page.Why, why) || d.GaveUp != "" || d.Told == "" {
+		b.t.Fatalf("got:\n%s", tell(d))
+	}
+	b.paged(d)
+	b.inc().Told = append(b.inc().Told, d.Told)
+	page := &signalbox.Page{Key: "page-1", At: b.w.Now, AckedAt: b.w.Now.Add(-time.Hour)}
+	b.w.State.Pages["page-1"] = page
+	for range 3 {
+		b.readsAll(b.want(signalbox.Hold, "items"), signalbox.PageKey("page-1"))
+		b.later(24 * time.Hour)
+	}
+	page.AckedAt = b.w.Now
+	b.want(signalbox.Resolve, "items")
+}
+
+// Ids that an incident does not list are told like those that are left.
+func TestIdsThatAreNotListedAreTold(t *testing.T) {
+	b := replaying(t, "e1", "e2")
+	b.step(b.want(signalbox.Advance, "step"))
+	b.well()
+	b.inc().Reading.Unlisted = 4500
+	b.play(nil)
+	if got := b.took(); !slices.Equal(got, []string{"e1", "e2"}) {
+		t.Fatalf("took %q", got)
+	}
+	b.toldOfLeft("db/eu is well, and at least 4500 more are not listed, and failover takes none of them")
+}
+
+// What holds a runbook that takes ids keeps them for it, also where its series
+// is well before it took any.
+func TestIdsWaitForWhatHoldsTheirRunbook(t *testing.T) {
+	replay := tool("replay", "")
+	replay.Flow = signalbox.Flow{Most: 2, Pace: signalbox.ItemPace{N: 100, Per: time.Hour}}
+	b := newBox(t, runbook(replay))
+	b.inc().Reading.Items = []string{"e1", "e2", "e3"}
+	b.w.State.Targets[ownTarget(&replay)] = &signalbox.TargetState{Target: ownTarget(&replay), Holder: "another"}
+	b.step(b.want(signalbox.Advance, "step"))
+	b.step(b.want(signalbox.Preview, ""))
+	b.paged(b.want(signalbox.Escalate, "in_flight"))
+	b.well()
+	b.want(signalbox.Hold, "in_flight")
+	b.w.State.Targets[ownTarget(&replay)].Holder = ""
+	b.play(nil)
+	if got := b.took(); !slices.Equal(got, []string{"e1", "e2", "e3"}) {
+		t.Errorf("took %q", got)
+	}
 }
 
 // A policy that only suggests takes no ids, and does not keep an incident open.
@@ -162,6 +211,8 @@ func TestEachBatchOfIdsIsApproved(t *testing.T) {
 	for range 100 {
 		d := b.decide()
 		switch d.Verdict {
+		case signalbox.Advance:
+			b.step(d)
 		case signalbox.Preview:
 			b.step(d)
 			b.w.Facts.Forecast(d.Step.Hash()).NeedsApproval = "it takes ids"
@@ -205,8 +256,14 @@ func TestFailedIdsAreTold(t *testing.T) {
 			b.well()
 		}
 		d := b.want(signalbox.Escalate, "gave_up")
-		if !strings.Contains(d.Page.Why, "ran and failed (which of e1, e2 were done is not known, and none is taken again): its Job failed") {
+		if !strings.Contains(d.Page.Why, "ran and failed (which of e1, e2 were done is not known, and none is taken again): its Job failed; 1 of its ids were not taken by failover: e3") {
 			t.Fatalf("got:\n%s", tell(d))
 		}
+		b.paged(d)
+		if !well {
+			b.well()
+		}
+		b.later(b.inc().Plan.AfterHealthy)
+		b.toldOfLeft("db/eu is well, and 1 of its ids were not taken by failover: e3")
 	}
 }

@@ -35,6 +35,7 @@ var lifts = map[string]string{
 	"silence":           "the silence ends",
 	"tells":             "time, or what it waits for",
 	"promise":           "the step is done",
+	ToldCutShort:        "signalboxctl acknowledge, or time",
 	"limit":             "its series is clear, or signalboxctl undo INCIDENT",
 	"items":             "ids that were not taken already, or time",
 	"lane":              "a runbook whose parallel steps have targets of their own",

@@ -30,6 +30,7 @@ type look struct {
 	inDomains []string              // the failure domains of the incident; nil: not looked up
 	asked     []signalbox.Target    // whose states are among reads
 	brief     bool                  // guards that pass need not say with which figures
+	early     string                // a detector that was looked for, and whose first round is to come
 }
 
 func newLook(h *Handbook, w *World, inc *signalbox.Incident) *look {

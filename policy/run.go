@@ -141,7 +141,7 @@ func (l *look) goOn(plan *signalbox.Plan, r *rule) signalbox.Decision {
 		return l.giveUp(l.record(plan, c.why), "")
 	}
 	i, s := c.next, &plan.Steps[c.next]
-	if l.inc.Plan == nil && s.Within > 0 {
+	if l.inc.Plan == nil && (s.Within > 0 || takesIDs(plan)) {
 		return l.putInForce(plan, i)
 	}
 	if end, bounded := l.deadline(plan, i); bounded && !l.now.Before(end) {
@@ -151,7 +151,7 @@ func (l *look) goOn(plan *signalbox.Plan, r *rule) signalbox.Decision {
 	}
 	m := &move{plan: plan, index: i, step: s, rule: r}
 	if n, last := l.attempts(m); rescued(plan, i) && (n >= maxAttempts || n > 0 && last.Ran()) {
-		return l.advance(plan, i, signalbox.StepFailed, exhausted(n, last))
+		return l.advance(plan, i, signalbox.StepFailed, l.exhausted(n, last))
 	}
 	switch {
 	case s.Kind == waitKind:
@@ -177,9 +177,14 @@ func onlyTells(plan *signalbox.Plan) bool {
 }
 
 // putInForce begins a runbook before its first step is taken: that step's time
-// runs from now on, and not from when the incident was opened.
+// runs from now on, and not from when the incident was opened; and ids are left
+// to it once the series is well, whatever holds it until then.
 func (l *look) putInForce(plan *signalbox.Plan, i int) signalbox.Decision {
-	l.note("step", true, "the runbook of %s begins; step %d, %s, is to be done within %s", plan.Policy, i+1, throw(&plan.Steps[i]), span(plan.Steps[i].Within))
+	within := ""
+	if d := plan.Steps[i].Within; d > 0 {
+		within = ", is to be done within " + span(d)
+	}
+	l.note("step", true, "the runbook of %s begins; step %d, %s%s", plan.Policy, i+1, throw(&plan.Steps[i]), within)
 	return signalbox.Decision{Verdict: signalbox.Advance, Plan: plan, Next: i, Step: &plan.Steps[i]}
 }
 

@@ -294,6 +294,7 @@ func TestItems(t *testing.T) {
 	replay := named("replay", signalbox.Flow{Most: 2, Pace: signalbox.ItemPace{N: 3, Per: time.Hour}, Then: signalbox.ThenNext})
 	b := newBox(t, runbook(replay))
 	b.inc().Reading.Items = []string{"e1", "e2", "e3", "e4", "e5"}
+	b.step(b.want(signalbox.Advance, "step"))
 	d := b.want(signalbox.Preview, "items")
 	if !slices.Equal(d.Step.Items, []string{"e1", "e2"}) {
 		t.Fatalf("got %v", d.Step.Items)
@@ -308,7 +309,7 @@ func TestItems(t *testing.T) {
 	if !slices.Equal(got, b.inc().Reading.Items) {
 		t.Errorf("got %v by %v", got, taken)
 	}
-	b = newBox(t, runbook(replay))
+	b = planned(newBox(t, runbook(replay)), Auto)
 	b.inc().Reading.Items = []string{"e1", "e2"}
 	b.w.State.Budgets["items/replay"] = &signalbox.Spend{Times: []time.Time{noon, noon}}
 	b.want(signalbox.Escalate, "items")

@@ -30,7 +30,8 @@ func whole(t *rapid.T, w *World, d signalbox.Decision) {
 		if d.Page == nil || d.Page.Owner == "" || d.Page.Why == "" {
 			t.Fatalf("a page to nobody or of nothing\n%s", tell(d))
 		}
-		if inc.Page != "" && (d.GaveUp == "" || inc.GaveUp != "") {
+		toldOnce := d.Told != "" && !slices.Contains(inc.Told, d.Told)
+		if inc.Page != "" && (d.GaveUp == "" || inc.GaveUp != "") && !toldOnce {
 			t.Fatalf("pages a second time\n%s", tell(d))
 		}
 	case signalbox.Settle:

@@ -52,13 +52,21 @@ type bench struct {
 	value   func() string // what an undo must bring back
 	strange func()        // lets the target be at a position that is not listed
 	moves   func()        // lets the target's own work go on
+	// sees lets the target's controller look at what was written, a seal too: before
+	// that a start is refused. Nil: none is waited for.
+	sees    func()
 	secrets []string
 	labels  map[string]string // of the incident, where they matter
 	ready   func()            // what must have been done before; nil: nothing
+	items   []string          // the ids that the step is about
+	// goOn continues an action; nil: nothing comes between.
+	goOn func(r signalbox.Continuer) error
 	// violations of the vendor's contract, which the stand-in holds us to.
 	violations func() []string
 
 	resolved signalbox.Step
+	place    *place // in a cluster, where it has one
+	moved    int    // how often its target's own work was awaited
 }
 
 // buffer is written to by many.
@@ -210,7 +218,7 @@ policies:
     autonomy: suggest
     runbook: [%s]
 `, b.sources, b.blocks, step))
-	c, err := config.Load(filepath.Join(b.dir, "suite.yaml"), config.Kinds{Sources: []kind.Source{prometheus.Kind(), kubernetes.Kind()}, Remediators: b.house.kinds}, config.Options{})
+	c, err := config.Load(filepath.Join(b.dir, "suite.yaml"), config.Kinds{Sources: []kind.Source{prometheus.Kind(), kubernetes.Kind()}, Remediators: b.house.kinds}, config.Options{AllowCommands: true})
 	if err != nil {
 		b.t.Fatalf("%s: %v", b.e, err)
 	}
@@ -223,6 +231,7 @@ policies:
 	if b.resolved.Kind != b.e.kind {
 		b.t.Fatalf("%s: the step is of kind %s", b.e, b.resolved.Kind)
 	}
+	b.resolved.Items = b.items
 	if b.labels == nil {
 		b.labels = map[string]string{"cluster": "eu", "pop": "fra"}
 	}
@@ -240,7 +249,7 @@ func (b *bench) process() signalbox.Remediator {
 	b.t.Helper()
 	r, err := b.kind.Open(kind.Env{
 		Log: slog.New(slog.NewTextHandler(&b.heard, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Now: b.clock, Agent: "signalbox/test", ConfigDir: b.dir,
+		Now: b.clock, Agent: "signalbox/test", ConfigDir: b.dir, AllowCommands: true, Commands: b.commands(),
 	})
 	b.must(err)
 	return r
@@ -277,8 +286,11 @@ func (b *bench) claim(s signalbox.Step, id signalbox.ActionID, undoes signalbox.
 	}
 }
 
+// firstAction is the id of the entry's action.
+const firstAction signalbox.ActionID = "00aa11bb22cc33dd-1"
+
 // theAction is the entry's step, claimed.
-func (b *bench) theAction() signalbox.Action { return b.claim(b.resolved, "00aa11bb22cc33dd-1", "") }
+func (b *bench) theAction() signalbox.Action { return b.claim(b.resolved, firstAction, "") }
 
 func (b *bench) start(r signalbox.Remediator, ctx context.Context, a *signalbox.Action) error {
 	receipt, err := r.Start(ctx, *a)
@@ -319,18 +331,29 @@ func (b *bench) finish(a signalbox.Action) {
 		case p.Phase == signalbox.Running && p.Next:
 			r := b.process()
 			for range 2 { // it is idempotent
-				err := r.(signalbox.Continuer).Continue(b.t.Context(), a)
-				b.hear(nil, err)
+				b.hear(nil, b.onwards(r.(signalbox.Continuer), a))
 			}
 			continue
 		case p.Phase == signalbox.Running && b.moves != nil:
 			b.moves()
+			b.moved++
 		}
 		b.later(time.Minute)
 	}
 	b.fail("it does not come to its end: %+v", p)
 	panic(stopped{})
 }
+
+// onwards does what is due of an action.
+func (b *bench) onwards(r signalbox.Continuer, a signalbox.Action) error {
+	if b.goOn != nil {
+		return b.goOn(r)
+	}
+	return r.Continue(b.t.Context(), a)
+}
+
+// commands is where what is run on this host is on record.
+func (b *bench) commands() string { return filepath.Join(b.dir, "commands") }
 
 // isFailure reports an error that says that there was surely no effect.
 func isFailure(err error) bool {

@@ -29,6 +29,7 @@ func credentialsEntries() []entry {
 		{kind: "credentials", key: "kubernetes_token", move: "rotated", class: signalbox.ClassB, build: tokenSecret, needs: needs, without: gone()},
 		{kind: "credentials", key: "kubernetes_token", move: "revoked", class: signalbox.ClassC, build: tokenSecret, needs: needs, without: gone()},
 		{kind: "credentials", key: "sealed_secret", move: "rotated", class: signalbox.ClassA, build: sealedSecret, needs: needs, without: gone()},
+		{kind: "credentials", key: "sealed_secret", move: "seen", class: signalbox.ClassA, build: sealedSecret, needs: needs, still: true},
 		{kind: "credentials", key: "aws_access_key", move: "revoked", class: signalbox.ClassC, build: accessKey, without: gone()},
 		{kind: "credentials", key: "aws_access_key", move: "deleted", class: signalbox.ClassC, build: accessKey, without: gone()},
 	}
@@ -64,20 +65,25 @@ func tokenSecret(b *bench) {
 	b.blocks = fmt.Sprintf("tools: {ci: {kubernetes_token: {source: cluster, namespace: %s, service_account: ci, name: ci-token, replacement: ci-token-2, consumers: [deployer]}}}", p.namespace)
 	b.step = "{credentials: ci}"
 	if b.e.move == "revoked" {
-		b.ready = func() { p.rotate(b) }
+		filled := b.moves
+		b.moves = nil
+		b.ready = func() { p.rotate(filled, signalbox.ClassB, "ci-token-2") }
 	}
 }
 
-// rotate takes the step before: it is the kind that makes the new one.
-func (p *place) rotate(b *bench) {
+// rotate takes the step before: it is the kind that makes the new one, and moves
+// the cluster that brings it about. The pods
+// that mount it begin a second later.
+func (p *place) rotate(moves func(), how signalbox.Class, secret string) {
+	b := p.b
 	s := b.resolved
 	s.To = "rotated"
 	class := b.e.class
-	b.e.class = signalbox.ClassB
+	b.e.class = how
 	a := b.claim(s, "00aa11bb22cc33dd-0", "")
 	b.e.class = class
 	b.must(b.start(b.process(), b.t.Context(), &a))
-	b.moves()
+	moves()
 	at := time.Now().Truncate(time.Second)
 	servers.Await(b.t, servers.Patience, "a later second than the new Secret's, as the API server counts", func(context.Context) error {
 		if time.Now().Truncate(time.Second).After(at) {
@@ -85,7 +91,7 @@ func (p *place) rotate(b *bench) {
 		}
 		return errors.New("the same second")
 	})
-	_, err := p.admin.CoreV1().Pods(p.namespace).Create(b.t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "deployer-new", Labels: map[string]string{"app": "deployer"}}, Spec: mounting("ci-token-2")}, metav1.CreateOptions{})
+	_, err := p.admin.CoreV1().Pods(p.namespace).Create(b.t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "deployer-new", Labels: map[string]string{"app": "deployer"}}, Spec: mounting(secret)}, metav1.CreateOptions{})
 	b.must(err)
 }
 
@@ -114,6 +120,13 @@ func sealedSecret(b *bench) {
 		body := fmt.Sprintf(`{"status":{"observedGeneration":%d,"conditions":[{"type":"Synced","status":"True","message":%q}]}}`, o.GetGeneration(), leaked)
 		_, err := p.objects.Resource(sealedSecrets.resource()).Namespace(p.namespace).Patch(b.t.Context(), "psp-key", types.MergePatchType, []byte(body), metav1.PatchOptions{}, "status")
 		b.must(err)
+		if b.e.move == "seen" {
+			_, err := p.admin.CoreV1().Secrets(p.namespace).Patch(b.t.Context(), "psp-key", types.MergePatchType, []byte(`{"stringData":{"key":"`+leaked+`-new"}}`), metav1.PatchOptions{FieldManager: "controller"})
+			b.must(err)
+		}
+	}
+	if b.e.move == "seen" {
+		b.ready = func() { p.rotate(b.moves, signalbox.ClassA, "psp-key") }
 	}
 }
 

@@ -22,7 +22,6 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
-	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/test/servers"
 )
 
@@ -67,14 +66,14 @@ func (h *house) kube() *cluster {
 		Subjects: []rbacv1.Subject{{Kind: "User", APIGroup: rbacv1.GroupName, Name: servers.Daemon}},
 	}, metav1.CreateOptions{})
 	must(err)
-	for _, d := range definitions {
-		_, err := c.objects.Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}).Create(h.t.Context(), d.definition(), metav1.CreateOptions{})
-		must(err)
-		servers.Await(h.t, servers.Patience, d.plural+" to be served", func(ctx context.Context) error {
-			_, err := c.objects.Resource(d.resource()).List(ctx, metav1.ListOptions{})
-			return err
-		})
-	}
+	k.ArgoApplications()
+	k.ArgoRollouts()
+	_, err = c.objects.Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}).Create(h.t.Context(), sealedSecrets.definition(), metav1.CreateOptions{})
+	must(err)
+	servers.Await(h.t, servers.Patience, sealedSecrets.plural+" to be served", func(ctx context.Context) error {
+		_, err := c.objects.Resource(sealedSecrets.resource()).List(ctx, metav1.ListOptions{})
+		return err
+	})
 	c.own = k.Client(servers.Daemon)
 	servers.Await(h.t, servers.Patience, "the grant", func(ctx context.Context) error { // the authorizer learns of it by a watch
 		_, err := c.own.CoreV1().Secrets("default").List(ctx, metav1.ListOptions{})
@@ -84,26 +83,26 @@ func (h *house) kube() *cluster {
 	return c
 }
 
-// custom is a resource that a vendor defines. It takes what the vendor's own
-// definition takes, and more: the kinds' own tests use the vendor's.
+// custom is a resource that a vendor defines.
 type custom struct{ group, version, plural, kind string }
 
 var (
 	applications  = custom{"argoproj.io", "v1alpha1", "applications", "Application"}
 	sealedSecrets = custom{"bitnami.com", "v1alpha1", "sealedsecrets", "SealedSecret"}
-	definitions   = []custom{applications, sealedSecrets}
+	argoRollouts  = custom{"argoproj.io", "v1alpha1", "rollouts", "Rollout"}
 )
 
 func (d custom) resource() schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: d.group, Version: d.version, Resource: d.plural}
 }
 
+// definition takes what the vendor's own one takes, and more.
 func (d custom) definition() *unstructured.Unstructured {
 	type m = map[string]any
 	open := m{"type": "object", "x-kubernetes-preserve-unknown-fields": true}
-	version := m{"name": d.version, "served": true, "storage": true, "schema": m{"openAPIV3Schema": m{"type": "object", "properties": m{"spec": open, "status": open, "operation": open}}}}
-	if d == sealedSecrets { // Argo CD's has none
-		version["subresources"] = m{"status": m{}}
+	version := m{
+		"name": d.version, "served": true, "storage": true, "subresources": m{"status": m{}},
+		"schema": m{"openAPIV3Schema": m{"type": "object", "properties": m{"spec": open, "status": open}}},
 	}
 	return &unstructured.Unstructured{Object: m{
 		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": m{"name": d.plural + "." + d.group},
@@ -140,6 +139,7 @@ func (b *bench) inCluster() *place {
 	b.secrets = append(b.secrets, config.AuthInfos[servers.Daemon].Token)
 	b.sources = fmt.Sprintf("  cluster: {kind: kubernetes, kubeconfig: %q, namespaces: [%s]}", path, p.namespace)
 	b.record = p.writes
+	b.place = p
 	return p
 }
 
@@ -213,28 +213,52 @@ func text(v any) string {
 	return string(raw)
 }
 
-func configMapEntries() []entry {
-	build := func(b *bench) {
-		p := b.inCluster()
-		const key, before, after = "DB_READONLY_ENDPOINT", "pg-a.data-plane:5432", "pg-b.data-plane:5432"
-		maps := p.admin.CoreV1().ConfigMaps(p.namespace)
-		_, err := maps.Create(b.t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "core-env"}, Data: map[string]string{key: before, "OTHER": "kept"}}, metav1.CreateOptions{FieldManager: "kubectl-create"})
+// onConfigMap is a key of a ConfigMap.
+func onConfigMap(b *bench, l limit) string { return b.inCluster().configMap(l) }
+
+func (p *place) configMap(l limit) string {
+	b := p.b
+	const key = "VALUE"
+	maps := p.admin.CoreV1().ConfigMaps(p.namespace)
+	_, err := maps.Create(b.t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "core-env"}, Data: map[string]string{key: l.before, "OTHER": "kept"}}, metav1.CreateOptions{FieldManager: "kubectl-create"})
+	b.must(err)
+	read := func() *corev1.ConfigMap {
+		cm, err := maps.Get(b.t.Context(), "core-env", metav1.GetOptions{})
 		b.must(err)
-		read := func() *corev1.ConfigMap {
-			cm, err := maps.Get(b.t.Context(), "core-env", metav1.GetOptions{})
-			b.must(err)
-			return cm
-		}
-		b.value = func() string { return text(read().Data) }
-		b.strange = func() {
-			cm := read()
-			cm.Data[key] = "pg-z.data-plane:5432"
-			_, err := maps.Update(b.t.Context(), cm, metav1.UpdateOptions{FieldManager: "kubectl-edit"})
-			b.must(err)
-		}
-		b.effects = func() int { return p.carried("patch configmaps", `"data"`) }
-		b.blocks = fmt.Sprintf("switches: {reads: {configmap: {source: cluster, namespace: %s, name: core-env, key: %s}, undo: auto, positions: {a: %q, b: %q}}}", p.namespace, key, before, after)
-		b.step = "{flip: reads}"
+		return cm
 	}
-	return []entry{{kind: "endpoint", key: "configmap", move: "b", class: signalbox.ClassA, build: build, needs: "a real API server"}}
+	b.value = func() string { return text(read().Data) }
+	b.strange = func() {
+		cm := read()
+		cm.Data[key] = l.strange
+		_, err := maps.Update(b.t.Context(), cm, metav1.UpdateOptions{FieldManager: "kubectl-edit"})
+		b.must(err)
+	}
+	b.effects = func() int { return p.carried("patch configmaps", `"data"`) }
+	return fmt.Sprintf("configmap: {source: cluster, namespace: %s, name: core-env, key: %s}", p.namespace, key)
+}
+
+// withRestarts is a key that two workloads read at their start only: they are
+// restarted after it was written, each once.
+func withRestarts(b *bench, l limit) string {
+	p := b.inCluster()
+	where := p.configMap(l)
+	names := []string{"web", "worker"}
+	for _, name := range names {
+		p.deployment(name, corev1.PodTemplateSpec{}, 3)
+	}
+	b.moves = func() {
+		for _, name := range names {
+			p.arrives(name)
+		}
+	}
+	values := b.effects
+	b.effects = func() int { // a value, and no workload more than once
+		n := values()
+		for _, name := range names {
+			n += max(0, p.carried("patch deployments "+name, "restartedAt")-1)
+		}
+		return n
+	}
+	return strings.TrimSuffix(where, "}") + ", restart: [{deployment: web}, {deployment: worker}]}"
 }

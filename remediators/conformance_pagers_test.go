@@ -135,7 +135,7 @@ func channelEntries() []entry {
 			b.effects = func() int { return len(s.Messages()) }
 		}
 	}
-	step := none("a second channel is no step of a runbook", "well", "twice", "preview", "gate", "undo", "positions", "reads", "faults", "late")
+	step := none("a second channel is no step of a runbook", "well", "twice", "preview", "gate", "undo", "positions", "reads", "faults", "late", "onwards")
 	return []entry{
 		{kind: "channel", key: "slack", name: "by a token", class: signalbox.ClassD, build: onSlack(`slack: {token_file: secrets/slack, channel: ` + room + `, api_url: "URL/api"}`), without: step},
 		{kind: "channel", key: "slack", name: "by a webhook", class: signalbox.ClassD, build: onSlack(`slack: {webhook_file: secrets/hook}`), without: step},

@@ -100,8 +100,12 @@ func settingEntries() []entry {
 	return []entry{
 		{kind: "endpoint", key: "http", move: "b", class: signalbox.ClassA, build: flip(onDesk(true))},
 		{kind: "endpoint", key: "http", move: "b", name: "without a place for the fence", class: signalbox.ClassC, build: flip(onDesk(false))},
+		{kind: "endpoint", key: "configmap", move: "b", class: signalbox.ClassA, build: flip(onConfigMap), needs: "a real API server"},
+		{kind: "endpoint", key: "configmap", move: "b", name: "with restarts", class: signalbox.ClassA, build: flip(withRestarts), needs: "a real API server"},
+		{kind: "endpoint", key: "env", move: "b", class: signalbox.ClassA, build: flip(onVariable), needs: "a real API server"},
 		{kind: "endpoint", key: "redis", move: "b", class: signalbox.ClassA, build: flip(onRedis), needs: "a real Redis"},
 		{kind: "throttle", key: "throttle", move: "low", name: "http", class: signalbox.ClassA, build: throttle(onDesk(true))},
+		{kind: "throttle", key: "throttle", move: "low", name: "configmap", class: signalbox.ClassA, build: throttle(onConfigMap), needs: "a real API server"},
 		{kind: "throttle", key: "throttle", move: "low", name: "redis", class: signalbox.ClassA, build: throttle(onRedis), needs: "a real Redis"},
 	}
 }

@@ -21,6 +21,7 @@ import (
 //	conformance_door_test.go      what goes wrong between us and a target
 //	conformance_bench_test.go     one target for one check, as the daemon reaches it
 //	conformance_checks_test.go    the promises
+//	conformance_onwards_test.go   the promises of what goes on after its start, and of what only looks
 //	conformance_pagers_test.go    the promises of kinds that reach people
 //	conformance_careless_test.go  a kind that breaks them all, which the suite must catch
 //	conformance_*_test.go         the targets
@@ -41,6 +42,11 @@ type entry struct {
 	// unheld: its stand-in does without the vendor's contract, which takes long to
 	// read. What is sent is the same as in the checks that are held to it.
 	unheld bool
+	// apart: Start puts it on record once for an id, begins it, and does not wait
+	// for it: that it was begun is no answer.
+	apart bool
+	// still: it writes nothing, and is only looked at.
+	still bool
 }
 
 func (e entry) String() string {
@@ -56,22 +62,14 @@ func (e entry) String() string {
 // entries are the table.
 func entries() []entry {
 	return slices.Concat(
-		webhookEntries(), cdnEntries(), announceEntries(), statuspageEntries(), terraformEntries(), pipelineEntries(), settingEntries(), configMapEntries(),
-		rolloutEntries(), jobEntries(), credentialsEntries(), argocdEntries(), pageEntries(), channelEntries(),
+		webhookEntries(), cdnEntries(), announceEntries(), statuspageEntries(), terraformEntries(), pipelineEntries(), settingEntries(),
+		rolloutEntries(), argoRolloutEntries(), jobEntries(), credentialsEntries(), argocdEntries(), commandEntries(), pageEntries(), channelEntries(),
 	)
 }
 
 // keys are what a kind can be configured by.
 func keys(k kind.Remediator) []string {
 	return slices.Concat(slices.Collect(maps.Keys(k.Backends)), slices.Collect(maps.Keys(k.Tools)), slices.Collect(maps.Keys(k.Owner)), slices.Collect(maps.Keys(k.Channel)))
-}
-
-// elsewhere are those that tests of their own hold to it.
-func elsewhere() map[string]string {
-	return map[string]string{
-		"command command": "it runs programs on this machine, and there is no door before them: its own tests kill them, and us",
-		"endpoint env":    "its own tests run its fence against a real API server",
-	}
 }
 
 // No kind escapes, and no way to configure one.
@@ -83,7 +81,7 @@ func TestEachKindIsHeldToIt(t *testing.T) {
 	for _, k := range remediators.Kinds() {
 		for _, key := range keys(k) {
 			name := k.Name + " " + key
-			if !held[name] && elsewhere()[name] == "" {
+			if !held[name] {
 				t.Errorf("%s is in the table of kinds, and has no entry in the suite", name)
 			}
 			delete(held, name)
@@ -102,8 +100,11 @@ func TestConformance(t *testing.T) {
 			if e.needs != "" && testing.Short() {
 				t.Skipf("SKIPPED with -short: it needs %s", e.needs)
 			}
-			for _, p := range promises() {
-				if e.without[p.name] == "" && (!p.pagers || h.reaches(e.kind)) {
+			for _, p := range promises(e) {
+				switch {
+				case e.without[p.name] != "":
+					t.Logf("not held to %s: %s", p.name, e.without[p.name])
+				case !p.pagers || h.reaches(e.kind):
 					t.Run(p.name, func(t *testing.T) { p.test(t, h, e) })
 				}
 			}
@@ -124,9 +125,18 @@ func (h *house) reaches(name string) bool {
 }
 
 // promises are what is checked, by names that entry.without can have.
-func promises() []promise {
+func promises(e entry) []promise {
 	one := func(name string, check func(b *bench)) promise {
 		return promise{name: name, test: func(t *testing.T, h *house, e entry) { report(t, h.check(t, e, check)) }}
+	}
+	reads := promise{name: "reads", test: func(t *testing.T, h *house, e entry) {
+		e.unheld = true
+		for _, f := range []fault{{name: "503", code: 503}, {name: "broken body", code: 200, cut: true}, dropped} {
+			t.Run(f.name, func(t *testing.T) { report(t, h.check(t, e, checkReads(f))) })
+		}
+	}}
+	if e.still {
+		return []promise{one("still", checkStill), one("preview", checkPreview), reads}
 	}
 	return []promise{
 		one("well", checkWell),
@@ -135,12 +145,7 @@ func promises() []promise {
 		one("gate", checkGate),
 		one("undo", checkUndo),
 		one("positions", checkStrange),
-		{name: "reads", test: func(t *testing.T, h *house, e entry) {
-			e.unheld = true
-			for _, f := range []fault{{name: "503", code: 503}, {name: "broken body", code: 200, cut: true}, dropped} {
-				t.Run(f.name, func(t *testing.T) { report(t, h.check(t, e, checkReads(f))) })
-			}
-		}},
+		reads,
 		{name: "faults", test: func(t *testing.T, h *house, e entry) {
 			e.unheld = true
 			writes, can := h.writesOf(t, e)
@@ -157,6 +162,16 @@ func promises() []promise {
 			writes, _ := h.writesOf(t, e)
 			for n := range writes {
 				t.Run(fmt.Sprint("write ", n+1), func(t *testing.T) { report(t, h.check(t, e, checkLate(n+1, writes))) })
+			}
+		}},
+		{name: "onwards", test: func(t *testing.T, h *house, e entry) {
+			e.unheld = true
+			first, _ := h.writesOf(t, e)
+			for n := first + 1; n <= h.allWritesOf(t, e); n++ {
+				for _, f := range []fault{{name: "503", code: 503}, {name: "409", code: 409}, dropped, lost} {
+					t.Run(fmt.Sprintf("write %d, %s", n, f.name), func(t *testing.T) { report(t, h.check(t, e, checkOnwards(n, f))) })
+				}
+				t.Run(fmt.Sprintf("write %d, late", n), func(t *testing.T) { report(t, h.check(t, e, checkOnwardsLate(n))) })
 			}
 		}},
 		{name: "pages", pagers: true, test: func(t *testing.T, h *house, e entry) {
@@ -182,9 +197,25 @@ func (h *house) writesOf(t *testing.T, e entry) (n int, can func(fault) bool) {
 		if err := b.start(b.process(), b.t.Context(), &a); err != nil {
 			b.fail("start: %v", err)
 		}
+		_ = b.effects() // what is begun apart has come by then
 		n, can = b.writes(), b.door.can
 	}))
 	return n, can
+}
+
+// allWritesOf counts the writes of an action that comes to its end.
+func (h *house) allWritesOf(t *testing.T, e entry) (n int) {
+	t.Helper()
+	report(t, h.check(t, e, func(b *bench) {
+		a := b.theAction()
+		if err := b.start(b.process(), b.t.Context(), &a); err != nil {
+			b.fail("start: %v", err)
+			return
+		}
+		b.finish(a)
+		n = b.writes()
+	}))
+	return n
 }
 
 // report tells what is wrong.

@@ -105,7 +105,7 @@ func statuspageEntries() []entry {
 			{ID: payouts, Name: "Payouts", Status: "operational"}, {ID: cards, Name: "Cards", Status: "degraded_performance"},
 		}})
 		b.blocks = fmt.Sprintf(`tools: {page: {statuspage: {page_id: %s, token_file: secrets/page, url: %q, components: {Payouts: %s, Cards: %s}, component_status: partial_outage,
-  impact: minor, labels: [cluster], name: Payouts are delayed, message: "We look into delays in {{labels.cluster}}.", resolved_message: Payouts are on time again.}}}`,
+  impact: minor, labels: [cluster], name: Payouts are delayed, message: "We look into delays in {{labels.cluster}}.", messages: {identified: It is found.}, resolved_message: Payouts are on time again.}}}`,
 			page, b.serve(s, nil)+"/v1", payouts, cards)
 		b.step = "{statuspage: page}"
 		b.violations = s.Violations
@@ -113,6 +113,20 @@ func statuspageEntries() []entry {
 			return slices.DeleteFunc(s.Calls(), func(c string) bool { return strings.HasPrefix(c, "GET ") })
 		}
 		b.effects = func() int { return len(s.Page().Incidents) }
+		if b.e.move == "identified" { // it is told where the first word was
+			b.effects = func() (n int) {
+				for _, i := range s.Page().Incidents {
+					n += len(i.Bodies) - 1
+				}
+				return n
+			}
+			b.ready = func() {
+				first := b.resolved
+				first.To = "investigating"
+				a := b.claim(first, firstAction+"-0", "")
+				b.must(b.start(b.process(), b.t.Context(), &a))
+			}
+		}
 		b.value = func() string {
 			text := ""
 			for _, c := range s.Page().Components {
@@ -121,10 +135,12 @@ func statuspageEntries() []entry {
 			return text
 		}
 	}
-	return []entry{{
-		kind: "statuspage", key: "statuspage", move: "investigating", class: signalbox.ClassC, build: build,
-		without: none("a page has no positions", "positions"),
-	}}
+	later := none("a page has no positions", "positions")
+	later["undo"] = "the page's incident ends as a whole: what takes the first word back"
+	return []entry{
+		{kind: "statuspage", key: "statuspage", move: "investigating", class: signalbox.ClassC, build: build, without: none("a page has no positions", "positions")},
+		{kind: "statuspage", key: "statuspage", move: "identified", class: signalbox.ClassC, build: build, without: later},
+	}
 }
 
 func terraformEntries() []entry {
@@ -201,6 +217,9 @@ func pipelineEntries() []entry {
 				return len(hub.Dispatched())
 			}
 			return min(1, len(hub.Writes())) // a run ends once, however often it is told to
+		}
+		if b.e.move == "cancelled" { // its run has ended with it
+			return
 		}
 		b.moves = func() {
 			for _, r := range hub.Dispatched() {

@@ -62,13 +62,18 @@ func parse(args []string) (app.Options, *slog.Logger, error) {
 	fs.StringVar(&o.StoreTLS.CA, "store.ca-file", "", "CA of the external etcd")
 	fs.StringVar(&o.StoreTLS.Cert, "store.cert-file", "", "client certificate for the external etcd")
 	fs.StringVar(&o.StoreTLS.Key, "store.key-file", "", "key of the client certificate")
-	fs.DurationVar(&o.Lease, "store.lease", 0, "leader's lease (default 5s, at least 2s)")
+	fs.DurationVar(&o.Lease, "store.lease", 0, "leader's lease (default 3s, at least 2s)")
+	clusterFlags(fs, &o.Cluster)
+	fs.StringVar(&o.Share.Listen, "replicas.listen-address", "", "where this replica asks sources for others of the same store (TLS, each known by the store); empty: who leads asks all")
+	fs.StringVar(&o.Share.Advertise, "replicas.advertise-address", "", "where the others reach it (default --replicas.listen-address)")
 	fs.StringVar(&o.Replica, "replica", "", "stable name of this replica (default the host's)")
 	fs.StringVar(&o.Listen, "web.listen-address", app.DefaultListen, "address of control, health and metrics")
 	fs.StringVar(&o.WebConfig, "web.config.file", "", "TLS and authentication of it (Prometheus exporter-toolkit web configuration)")
 	fs.StringVar(&o.ListenWebhooks, "webhooks.listen-address", app.DefaultListenWebhooks, "address of the webhooks")
 	fs.StringVar(&o.WebhookConfig, "webhooks.config.file", "", "TLS of it (Prometheus exporter-toolkit web configuration)")
 	fs.StringVar(&o.KillFile, "kill-file", "", "while this file exists nothing is remediated (default DATA/kill)")
+	fs.DurationVar(&o.ArchiveFor, "archive.keep-for", 0, "files of the journal's archive are deleted once all in them is older (default: never)")
+	fs.Int64Var(&o.ArchiveBytes, "archive.keep-bytes", 0, "the oldest files of the journal's archive are deleted beyond this size (default: never)")
 	fs.BoolVar(&o.AllowCommands, "allow-commands", false, "let tools of kind command run programs on this host")
 	level := fs.String("log.level", "info", "debug, info, warn or error")
 	format := fs.String("log.format", "text", "text or json")
@@ -85,6 +90,18 @@ func parse(args []string) (app.Options, *slog.Logger, error) {
 	log, err := logger(*level, *format)
 	o.Log = log
 	return o, log, err
+}
+
+func clusterFlags(fs *flag.FlagSet, c *app.ClusterOptions) {
+	fs.StringVar(&c.Members, "cluster.initial-members", "", "members of the store's cluster, the same on all: name=https://host:port, comma separated; empty: it is of one node")
+	fs.StringVar(&c.Name, "cluster.name", "", "name of the cluster, the same on all members (default signalbox)")
+	fs.StringVar(&c.Member, "cluster.member-name", "", "stable name of this member (default --replica)")
+	fs.StringVar(&c.Listen, "cluster.listen-address", "", "IP address and port where peers are answered (default all addresses, the port of its entry)")
+	fs.StringVar(&c.CA, "cluster.ca-file", "", "CA of the members' certificates")
+	fs.StringVar(&c.Cert, "cluster.cert-file", "", "this member's certificate, for server and client")
+	fs.StringVar(&c.Key, "cluster.key-file", "", "key of the certificate")
+	fs.StringVar(&c.AllowedHostnames, "cluster.allowed-hostnames", "", "of which a peer's certificate must hold one, comma separated (default the members' hosts)")
+	fs.BoolVar(&c.Join, "cluster.join", false, "without data, join the cluster that runs, to which this member was added")
 }
 
 func logger(level, format string) (*slog.Logger, error) {

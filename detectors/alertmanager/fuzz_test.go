@@ -57,7 +57,7 @@ func holds(t *testing.T, r signalbox.Reading) {
 	if _, err := json.Marshal(r); err != nil {
 		t.Fatal(err)
 	}
-	if own, ok := alerts.Fallback("alerts", "o").Select(r); !ok || own.Subject == "" {
+	if own, ok := alerts.Fallback("alerts").Select(r); !ok || own.Subject == "" {
 		t.Fatalf("dropped: %+v", r)
 	}
 }

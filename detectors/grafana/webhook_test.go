@@ -174,7 +174,7 @@ func TestAlertsDecodeRecorded(t *testing.T) {
 	if r.Summary != "TEST" || r.Origin != "grafana/boards" || len(r.Links) != 2 || r.Links[1].Text != "panel" {
 		t.Errorf("got %+v", r)
 	}
-	if own, ok := alerts.Fallback("boards", "devops").Select(r); !ok || own.Subject != "TestAlert" {
+	if own, ok := alerts.Fallback("boards").Select(r); !ok || own.Subject != "TestAlert" {
 		t.Errorf("got %+v", own)
 	}
 }

@@ -1,15 +1,12 @@
 package kubernetes
 
 import (
-	"context"
 	"slices"
 	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/tools/clientcmd"
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/kind"
@@ -17,34 +14,6 @@ import (
 )
 
 var definitions = gvr("apiextensions.k8s.io", "v1", "customresourcedefinitions")
-
-func dynamicClient(t testing.TB, k *servers.KubeServer) dynamic.Interface {
-	t.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", k.Kubeconfig(servers.Admin))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := dynamic.NewForConfig(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
-}
-
-// definition is a CustomResourceDefinition of Argo's, with any content.
-func definition(plural, kind string) *unstructured.Unstructured {
-	type m = map[string]any
-	return &unstructured.Unstructured{Object: m{
-		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": m{"name": plural + ".argoproj.io"},
-		"spec": m{
-			"group": "argoproj.io", "scope": "Namespaced",
-			"names": m{"plural": plural, "singular": plural[:len(plural)-1], "kind": kind, "listKind": kind + "List"},
-			"versions": []any{m{"name": "v1alpha1", "served": true, "storage": true, "schema": m{
-				"openAPIV3Schema": m{"type": "object", "x-kubernetes-preserve-unknown-fields": true},
-			}}},
-		},
-	}}
-}
 
 func argo(kind, name string, spec, status map[string]any) *unstructured.Unstructured {
 	return &unstructured.Unstructured{Object: map[string]any{
@@ -64,27 +33,29 @@ func TestDefinitionsComeAndGo(t *testing.T) {
 	w := play(t, k, options{}, map[string]*DetectorSettings{"applications": {Applications: &at0}, "rollouts": {Rollouts: &at1}})
 	w.settled("applications")
 	w.settled("rollouts")
-	custom := dynamicClient(t, k)
-	for plural, kind := range map[string]string{"applications": "Application", "rollouts": "Rollout"} {
-		if _, err := custom.Resource(definitions).Create(t.Context(), definition(plural, kind), metav1.CreateOptions{}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	apps, rolls := k.ArgoApplications().Namespace("core"), k.ArgoRollouts().Namespace("core")
 	type m = map[string]any
 	create := func(x *unstructured.Unstructured) {
 		t.Helper()
-		in := custom.Resource(applications.gvr)
-		if x.GetKind() == "Rollout" {
-			in = custom.Resource(rollouts.gvr)
+		if x.GetKind() == "Application" {
+			if _, err := apps.Create(t.Context(), x, metav1.CreateOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			return
 		}
-		servers.Await(t, patience, "the definition is served", func(ctx context.Context) error {
-			_, err := in.Namespace("core").Create(ctx, x, metav1.CreateOptions{})
-			return err
-		})
+		made, err := rolls.Create(t.Context(), x, metav1.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		made.Object["status"] = x.Object["status"] // its status is a subresource
+		if _, err := rolls.UpdateStatus(t.Context(), made, metav1.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	create(argo("Application", "shop", m{}, m{"sync": m{"status": "Synced"}, "health": m{"status": "Degraded", "lastTransitionTime": time.Now().UTC().Format(time.RFC3339)}}))
-	create(argo("Application", "drift", m{}, m{"sync": m{"status": "OutOfSync"}, "health": m{"status": "Healthy"}}))
-	create(argo("Application", "well", m{}, m{"sync": m{"status": "Synced"}, "health": m{"status": "Healthy"}}))
+	spec := m{"project": "default", "destination": m{}}
+	create(argo("Application", "shop", spec, m{"sync": m{"status": "Synced"}, "health": m{"status": "Degraded", "lastTransitionTime": time.Now().UTC().Format(time.RFC3339)}}))
+	create(argo("Application", "drift", spec, m{"sync": m{"status": "OutOfSync"}, "health": m{"status": "Healthy"}}))
+	create(argo("Application", "well", spec, m{"sync": m{"status": "Synced"}, "health": m{"status": "Healthy"}}))
 	create(argo("Rollout", "web", m{"replicas": int64(2)}, m{"phase": "Degraded", "availableReplicas": int64(2)}))
 	create(argo("Rollout", "moving", m{"replicas": int64(2)}, m{"phase": "Progressing", "availableReplicas": int64(1)}))
 	w.await("applications", "core/shop", signalbox.Breached, degraded)
@@ -95,7 +66,7 @@ func TestDefinitionsComeAndGo(t *testing.T) {
 			t.Errorf("%s: something was said of %q, want %q", detector, got, want)
 		}
 	}
-	if err := custom.Resource(definitions).Delete(t.Context(), "rollouts.argoproj.io", metav1.DeleteOptions{}); err != nil {
+	if err := k.Dynamic(servers.Admin).Resource(definitions).Delete(t.Context(), "rollouts.argoproj.io", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	w.await("rollouts", "core/web", signalbox.Clear, "")

@@ -1,7 +1,6 @@
 package kubernetes
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -58,19 +57,14 @@ func TestLookAtTheCluster(t *testing.T) {
 	c.happened("other", "Pod", "web-9", "Warning", "BackOff", at.Add(-time.Minute), 1)
 	c.revision("core", "web", "web-77d", "7", "registry.example:5000/acme/web:v1.2")
 	c.revision("core", "api", "api-66c", "3", "registry.example/acme/api@sha256:0123456789abcdef0123")
-	custom := dynamicClient(t, k)
-	if _, err := custom.Resource(definitions).Create(t.Context(), definition("applications", "Application"), metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
 	type m = map[string]any
-	app := argo("Application", "web", m{}, m{"history": []any{
+	app := argo("Application", "web", m{"project": "default", "destination": m{}}, m{"history": []any{
 		m{"id": int64(3), "revision": "0123456789abcdef0123456789abcdef01234567", "deployedAt": at.Add(-3 * time.Minute).Format(time.RFC3339)},
 		m{"id": int64(2), "revision": "v1.1", "deployedAt": at.Add(-48 * time.Hour).Format(time.RFC3339)},
 	}})
-	servers.Await(t, patience, "the definition is served", func(ctx context.Context) error {
-		_, err := custom.Resource(applications.gvr).Namespace("core").Create(ctx, app, metav1.CreateOptions{})
-		return err
-	})
+	if _, err := k.ArgoApplications().Namespace("core").Create(t.Context(), app, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
 	look := func(account string, s *LookSettings, same map[string]string, namespaces ...string) (string, error) {
 		t.Helper()
 		s.Validate(func(path, rule string, value any) { t.Errorf("%s: %s, got %v", path, rule, value) })

@@ -155,8 +155,9 @@ func (f *follower) series(r *round, id string, g *group, partial string) signalb
 	out.Items = told
 	if count > f.above {
 		out.Items = f.items(told, g.found)
+		out.Unlisted = unlisted(out.Items, g.found)
 	}
-	says := f.says(g, out.Items, count)
+	says := f.says(g, out.Unlisted, count)
 	recent := 0 // lines without an id that would tell us more in the rounds before
 	for _, at := range g.marred {
 		if !at.Before(r.at.Add(-f.asks.back)) {
@@ -248,7 +249,7 @@ func (f *follower) items(told []string, found []finding) []string {
 }
 
 // says is the count in words, with what is not listed.
-func (f *follower) says(g *group, items []string, count int) string {
+func (f *follower) says(g *group, beyond, count int) string {
 	what := "lines"
 	if f.pattern != nil {
 		what = "different ids"
@@ -258,7 +259,7 @@ func (f *follower) says(g *group, items []string, count int) string {
 		text += "not "
 	}
 	text += f.threshold
-	if beyond := unlisted(items, g.found); beyond > 0 && count > f.above {
+	if beyond > 0 {
 		text += fmt.Sprintf("; %d more are not listed, since an incident lists at most %d", beyond, f.maxIDs)
 	}
 	if len(g.marred) > 0 {

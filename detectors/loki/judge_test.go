@@ -218,7 +218,7 @@ func TestTheLargestReadingFits(t *testing.T) {
 	}
 	r := det.Judge([]signalbox.Answer{gave(lines...), gave(sample(1))}, nil, moment)[0]
 	size := len(r.Subject) + len(r.Summary) + len(r.Items)*(maxID+len(`"",`))
-	if len(r.Items) != mostIDs || size > 200<<10 || !strings.Contains(r.Summary, "10 more are not listed") {
+	if len(r.Items) != mostIDs || r.Unlisted != 10 || size > 200<<10 || !strings.Contains(r.Summary, "10 more are not listed") {
 		t.Errorf("%d items, about %d bytes, %s", len(r.Items), size, r.Summary)
 	}
 }

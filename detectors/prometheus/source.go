@@ -66,7 +66,7 @@ func (s *Source) Skew() (time.Duration, bool) { return s.client.Skew() }
 // source's timeout, or before ctx ends, has an error as its answer.
 func (s *Source) Ask(ctx context.Context, qs []signalbox.Question, at time.Time) []signalbox.Answer {
 	answers := answersTo(qs, at)
-	groups := s.groups(qs)
+	groups := s.Together(qs)
 	var asked sync.WaitGroup
 	for _, places := range groups {
 		group := make([]*signalbox.Answer, len(places))

@@ -32,9 +32,9 @@ const partLabel = "__signalbox_part__"
 // mostParts bounds the parts of one request.
 const mostParts = 8
 
-// groups are the places of questions that are asked in one request each: a
-// query, and the freshness questions that follow it.
-func (s *Source) groups(qs []signalbox.Question) (groups [][]int) {
+// Together implements signalbox.Joiner: a query, and the freshness questions that
+// follow it.
+func (s *Source) Together(qs []signalbox.Question) (groups [][]int) {
 	joins := false // the group under way can be joined
 	for i, q := range qs {
 		last := len(groups) - 1

@@ -93,13 +93,13 @@ func (d *Detector) subject(r signalbox.Reading) string {
 }
 
 // Fallback returns the detector of the alerts that no configured detector of
-// the source selects. It is named after the source.
-func Fallback(source, owner string) *Detector {
+// the source selects. It is named after the source, and has no owner of its own.
+func Fallback(source string) *Detector {
 	var subject kind.Subject
 	if err := subject.UnmarshalText([]byte("{{alertname}}")); err != nil {
 		panic(err) // a constant
 	}
-	return &Detector{Common: kind.Common{Name: source, Source: source, Subject: subject, Owner: owner}}
+	return &Detector{Common: kind.Common{Name: source, Source: source, Subject: subject}}
 }
 
 // Assign gives each reading of b to the first of detectors that selects it,

@@ -36,12 +36,12 @@ func TestAssign(t *testing.T) {
 		{Series: "3", Labels: map[string]string{"alertname": "Other"}},
 		{Series: "4", Labels: map[string]string{"job": "nameless"}},
 	}}
-	got := Assign(batch, []Selector{critical, disks}, Fallback("alerts", "devops"))
+	got := Assign(batch, []Selector{critical, disks}, Fallback("alerts"))
 	var lines []string
 	for _, r := range got.Readings {
 		lines = append(lines, strings.Join([]string{r.Series, r.Detector, r.Owner, r.Subject}, " "))
 	}
-	want := []string{"1 critical critical-owner DiskFull/a", "2 disks disks-owner disk/a", "3 alerts devops Other", "4 alerts devops /4"}
+	want := []string{"1 critical critical-owner DiskFull/a", "2 disks disks-owner disk/a", "3 alerts  Other", "4 alerts  /4"}
 	if !slices.Equal(lines, want) || !got.Synced || got.Source != "alerts" {
 		t.Errorf("got  %q\nwant %q", lines, want)
 	}

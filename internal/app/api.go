@@ -33,6 +33,12 @@ func (d *daemon) control() http.Handler {
 		"GET /api/v1/incidents/{id}":  d.serveIncident,
 		"GET /api/v1/whynot":          d.serveWhyNot,
 		"POST /api/v1/control":        d.serveControl,
+		"GET /api/v1/store/members":   d.serveMembers,
+		"POST /api/v1/store/members":  d.serveMemberChange,
+		"GET /api/v1/store":           d.serveStore,
+		"POST /api/v1/store/backup":   d.serveBackup,
+		"GET /api/v1/journal":         d.serveJournal,
+		"GET /api/v1/journal/verify":  d.serveVerify,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			who, err := d.asks(r)
@@ -46,11 +52,19 @@ func (d *daemon) control() http.Handler {
 	return http.NewCrossOriginProtection().Handler(d.door(mux))
 }
 
-// ready says 200 only while decisions can be taken: this process leads and its
-// store answers.
+// ready says 200 only while decisions can be taken, and webhooks taken in for
+// them: this process leads, or stands by, and its store answers.
 func (d *daemon) ready(w http.ResponseWriter, _ *http.Request) {
+	if duty, _ := d.engine.Duty(); duty.StandsBy {
+		fmt.Fprintln(w, "signalbox is ready: it stands by")
+		return
+	}
 	if !d.engine.Leading() {
-		http.Error(w, "not ready: "+engine.ErrNoTerm.Error(), http.StatusServiceUnavailable)
+		why := engine.ErrNoTerm.Error()
+		if waits := d.storeWaits(); waits != "" {
+			why = "the store's member waits for " + waits
+		}
+		http.Error(w, "not ready: "+why, http.StatusServiceUnavailable)
 		return
 	}
 	fmt.Fprintln(w, "signalbox is ready")

@@ -9,7 +9,9 @@
 // The order of the start matters in one place: polling begins when the engine
 // has read the store, so that what was open stays open and what was well
 // before is known to have been well. When the store does not come, polling
-// begins without it, and what is ill is paged straight.
+// begins without it, and what is ill is paged straight. Of several replicas the
+// one that leads asks, or has others ask (internal/share); those that stand by take webhooks in, and read the
+// conditions (calendars, silences, clusters' rules) so that they have them.
 package app
 
 import (
@@ -26,11 +28,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/engine"
 	"github.com/signalbox/signalbox/internal/journal"
+	"github.com/signalbox/signalbox/internal/marks"
 	"github.com/signalbox/signalbox/internal/outward"
 	"github.com/signalbox/signalbox/internal/poll"
 	"github.com/signalbox/signalbox/internal/store"
+	"github.com/signalbox/signalbox/internal/store/etcd"
 )
 
 // Options is what the command line says. Config is needed; the zero value of
@@ -40,6 +45,8 @@ type Options struct {
 	Data           string // directory of the embedded store, the archive and the kill file
 	Store          string // endpoints of an external etcd, comma separated; empty: embedded
 	StoreTLS       StoreTLS
+	Cluster        ClusterOptions
+	Share          ShareOptions
 	Replica        string // stable name; default: the host's
 	Listen         string // control and metrics
 	WebConfig      string // exporter-toolkit web configuration of Listen
@@ -48,6 +55,8 @@ type Options struct {
 	KillFile       string // default: DATA/kill
 	AllowCommands  bool   // programs may be run on this host: see remediators/command
 	Lease          time.Duration
+	ArchiveFor     time.Duration                  // entries older than it leave the archive; 0: none does
+	ArchiveBytes   int64                          // beyond it the oldest leave the archive; 0: none does
 	Member         []string                       // command that runs the embedded store's member
 	Log            *slog.Logger                   // default: slog.Default()
 	Now            func() time.Time               // wall time; default: time.Now
@@ -71,6 +80,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Data == "" {
 		o.Data = "data"
+	}
+	if err := errors.Join(o.retention(), o.share()); err != nil {
+		return o, err
 	}
 	if o.Listen == "" {
 		o.Listen = DefaultListen
@@ -103,20 +115,33 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
+func (o *Options) retention() error {
+	if o.ArchiveFor < 0 || o.ArchiveBytes < 0 {
+		return fmt.Errorf("--archive.keep-for and --archive.keep-bytes must not be negative, got %v and %d", o.ArchiveFor, o.ArchiveBytes)
+	}
+	return nil
+}
+
 // daemon is one running daemon.
 type daemon struct {
 	options  Options
 	log      *slog.Logger
 	registry *prometheus.Registry
 	metrics  *metrics
+	process  signalbox.Process // this one; zero in tests: a home of its replica's name
 	store    store.Store
+	member   *etcd.Embedded // of store; nil: it is external
+	marks    *marks.File
+	journal  *journal.Journal
 	engine   *engine.Engine
 	poller   *poll.Poller
+	sharing  sharing
 	running  atomic.Pointer[runtime]
 	swapping sync.Mutex // one reload at a time
 
 	roundsLock  sync.Mutex
 	endRounds   context.CancelFunc // of the loops that belong to one configuration
+	polls       bool               // this replica asks the sources; guarded by roundsLock
 	roundsAlive sync.WaitGroup
 	life        context.Context // of the rounds
 	teller      teller
@@ -138,6 +163,14 @@ func Run(ctx context.Context, o Options, hup <-chan os.Signal) error {
 	}
 	if err := os.MkdirAll(d.options.Data, 0o700); err != nil {
 		return fmt.Errorf("--data: %w", err)
+	}
+	process, release, err := takeHome(d.options.Data, d.options.Replica)
+	defer release()
+	switch d.process = process; {
+	case errors.Is(err, errHomeTaken):
+		return fmt.Errorf("--data %s: %w", d.options.Data, err)
+	case err != nil:
+		d.log.Error("the data directory can't be taken: what this process does stays in doubt longer where another takes over", "error", err)
 	}
 	d.prepareCommands()
 	servers, err := d.bind(rt)
@@ -163,6 +196,9 @@ func newDaemon(o Options) (*daemon, *runtime, error) {
 	d.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	d.metrics = newMetrics(d.registry)
 	d.teller.metrics = outward.NewMetrics(d.registry)
+	if err := d.newShare(); err != nil {
+		return nil, nil, err
+	}
 	rt, err := d.build()
 	return d, rt, err
 }
@@ -185,6 +221,9 @@ func (d *daemon) bind(rt *runtime) ([]*listener, error) {
 			return nil, err
 		}
 	}
+	if err := d.bindShare(); err != nil {
+		return nil, err
+	}
 	return servers, nil
 }
 
@@ -201,11 +240,13 @@ func (d *daemon) mayReceive(rt *runtime) error {
 
 // run starts everything that lives as long as the daemon, and waits.
 func (d *daemon) run(ctx context.Context, rt *runtime, servers []*listener, hup <-chan os.Signal) error {
-	j, err := journal.Open(ctx, d.store, journal.Options{Now: d.options.Now, Log: d.log, Dir: filepath.Join(d.options.Data, "archive")})
+	j, err := journal.Open(ctx, d.store, journal.Options{
+		Now: d.options.Now, Log: d.log, Dir: filepath.Join(d.options.Data, "archive"), KeepFor: d.options.ArchiveFor, KeepBytes: d.options.ArchiveBytes,
+	})
 	if err != nil {
 		return err
 	}
-	d.teller.journal = j
+	d.teller.journal, d.journal, d.marks = j, j, marks.In(d.options.Data)
 	endpoint, env := "", ""
 	if t := rt.config.Tracing; t != nil {
 		endpoint, env = t.Endpoint, t.Env
@@ -215,8 +256,10 @@ func (d *daemon) run(ctx context.Context, rt *runtime, servers []*listener, hup 
 		return err
 	}
 	d.engine = engine.New(engine.Options{
-		Store: d.store, Journal: j, Replica: d.options.Replica, Now: d.options.Now, KillFile: d.options.KillFile, Log: d.log,
+		Store: d.store, Journal: j, Marks: d.marks, Shared: d.options.shares(), Replica: d.options.Replica, Process: d.process,
+		Now: d.options.Now, KillFile: d.options.KillFile, Log: d.log,
 		Registerer: d.registry, Tracer: tracer, Env: env, Timing: d.options.Timing,
+		HandOver: d.handOver, Forming: d.storeForms,
 	}, rt.set)
 	d.running.Store(rt)
 	d.poller = poll.New(poll.Options{Now: d.options.Now, Log: d.log, Registerer: d.registry, Emit: d.emit(context.WithoutCancel(ctx))})
@@ -235,6 +278,7 @@ func (d *daemon) run(ctx context.Context, rt *runtime, servers []*listener, hup 
 	d.follow(ctx)
 	d.swapping.Unlock()
 	alive.Go(func() { d.polling(ctx) })
+	alive.Go(func() { d.shareAsking(life) })
 	alive.Go(func() { d.heartbeat(ctx) })
 	err = d.wait(ctx, work, failed, hup)
 	stop()

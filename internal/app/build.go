@@ -102,7 +102,7 @@ func (d *daemon) build() (*runtime, error) {
 		rt: &runtime{config: cfg, people: known, receivers: map[string]*receiver{}, watched: map[string]signalbox.Watcher{}, set: &engine.Set{
 			Hash: cfg.Hash, Handbook: book, Policies: map[string]string{}, Detectors: map[string]engine.Detector{},
 			Owners: map[string]signalbox.Step{}, Primary: map[string]string{}, DefaultOwner: cfg.DefaultOwner,
-			Remediators: map[string]signalbox.Remediator{}, Pagers: map[string]kind.Pager{}, Ladders: map[string]engine.Ladder{}, Ask: d.askNow,
+			Remediators: map[string]signalbox.Remediator{}, Pagers: map[string]kind.Pager{}, Ladders: map[string]engine.Ladder{}, Ask: d.askNow, Heard: d.heard,
 		}},
 	}
 	for _, p := range cfg.Policy.Policies {
@@ -173,6 +173,7 @@ func (b *builder) detector(det *config.Detector) error {
 	if w, ok := source.(signalbox.Watcher); ok {
 		b.rt.watched[det.Source] = w
 	}
+	source = b.d.shared(det.Source, source)
 	p := poll.Detector{
 		Name: det.Name, Detector: judge, Source: det.Source, Asks: source, Interval: det.Interval, Timing: timing,
 		UnknownAfter: det.UnknownAfter, Hash: definition(det),

@@ -128,7 +128,7 @@ func (d *daemon) swapRules(ctx context.Context, f *ruleFeed, again bool) error {
 	defer d.roundsLock.Unlock()
 	d.running.Store(rt)
 	d.tellRules()
-	if d.endRounds != nil { // else polling begins with them
+	if d.polls && d.endRounds != nil { // else polling begins with them
 		d.poller.Set(rt.polled)
 		d.restoreRules(rt)
 	}
@@ -215,10 +215,18 @@ func (d *daemon) restoreRules(rt *runtime) {
 			later.Good[name] = at
 		}
 	}
+	for _, k := range d.restored.Streaks {
+		if _, is := rt.set.Detectors[k.Detector]; is {
+			now.Streaks = append(now.Streaks, k)
+		} else if rt.set.MayCome(k.Detector) {
+			later.Streaks = append(later.Streaks, k)
+		}
+	}
 	d.restored = later
 	if len(now.Open)+len(now.Good) > 0 {
 		d.poller.Restore(now.Open, now.Good)
 	}
+	d.poller.Resume(now.Streaks)
 }
 
 // restore gives the poller what the store knew, and keeps what is for detectors

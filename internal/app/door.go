@@ -97,6 +97,8 @@ func (a *asker) mayControl(c signalbox.Control, scopes []string, killed bool) er
 	switch {
 	case c.Kind == signalbox.Kill, c.Kind == signalbox.Resume && c.Scope == "all" && killed:
 		return a.must(people.Kill)
+	case c.Kind == signalbox.Confirm:
+		return a.must(people.Store)
 	case c.Kind == signalbox.Release && !strings.Contains(c.Scope, "/") && c.Scope != "all":
 		return a.must(people.Control, "target/"+c.Scope)
 	}

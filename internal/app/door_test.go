@@ -64,6 +64,7 @@ func TestNobodyIsTurnedAway(t *testing.T) {
 		{"POST", "/api/v1/control", `{"kind":"kill","scope":"all"}`},
 		{"POST", "/api/v1/approvals/x", `{"answer":"approve"}`},
 		{"POST", "/-/reload", ""},
+		{"POST", "/api/v1/store/members", `{"do":"remove","name":"a"}`},
 		{"GET", "/debug/pprof/", ""},
 		{"GET", "/api/v1/none", ""},
 		{"GET", "/metrics/../api/v1/status", ""},

@@ -33,6 +33,7 @@ type house struct {
 	log      *lockedBuffer
 	pager    string // URL
 	web      string // web configuration of control, in dir; empty: none
+	replica  string
 	client   *http.Client
 	stop     func() // ends the daemon, once
 }
@@ -59,7 +60,7 @@ func newHouse(t *testing.T, config string) *house {
 		fmt.Fprint(w, `{"status":"success","message":"Event processed","dedup_key":"x"}`)
 	}))
 	t.Cleanup(pager.Close)
-	h := &house{t: t, store: mem.New(), dir: t.TempDir(), hup: make(chan os.Signal, 1), log: &lockedBuffer{}, pager: pager.URL, client: http.DefaultClient}
+	h := &house{t: t, store: mem.New(), replica: "test", dir: t.TempDir(), hup: make(chan os.Signal, 1), log: &lockedBuffer{}, pager: pager.URL, client: http.DefaultClient}
 	h.write("secrets/am", postToken)
 	h.write("secrets/pd", pagerKey)
 	h.write("owners.yaml", fmt.Sprintf(`
@@ -91,7 +92,7 @@ func (h *house) open() *house {
 		scheme, web = "https://", filepath.Join(h.dir, h.web)
 	}
 	d, rt, err := newDaemon(Options{
-		Config: h.dir, Data: h.t.TempDir(), Replica: "test", Listen: "127.0.0.1:0", ListenWebhooks: "127.0.0.1:0",
+		Config: h.dir, Data: h.t.TempDir(), Replica: h.replica, Listen: "127.0.0.1:0", ListenWebhooks: "127.0.0.1:0",
 		Log: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})), RestoreWithin: time.Minute, WebConfig: web,
 		Ready: func(control, webhooks string) {
 			h.control, h.webhooks = scheme+control, "http://"+webhooks

@@ -32,7 +32,9 @@ type receiver struct {
 func (rec *receiver) own(batch signalbox.Batch, at time.Time) signalbox.Batch {
 	batch, heard := rec.watchdog.Take(batch)
 	rec.health.hear(heard, at)
-	return rec.assign(batch)
+	batch = rec.assign(batch)
+	batch.Heard = heard
+	return batch
 }
 
 // poster is a source that posts alerts, and can be asked for those that fire.
@@ -60,7 +62,9 @@ func (b *builder) receivers() error {
 		if named, ok := b.rt.set.Detectors[s.Name]; ok && (named.Polled || named.Source != s.Name) {
 			return fmt.Errorf("%s: source %q: no detector that asks, or of another source, may have its name: it is the one of the alerts that no detector takes", s.Place, s.Name)
 		}
-		b.rt.set.Detectors[s.Name] = engine.Detector{Source: s.Name, Owner: b.cfg.DefaultOwner}
+		if _, named := b.rt.set.Detectors[s.Name]; !named {
+			b.rt.set.Detectors[s.Name] = engine.Detector{Source: s.Name}
+		}
 		b.rt.receivers[path] = b.receiver(s, path, src)
 	}
 	return nil
@@ -68,7 +72,7 @@ func (b *builder) receivers() error {
 
 func (b *builder) receiver(s *config.Source, path string, src poster) *receiver {
 	terms := src.Receiving()
-	selectors, fallback := b.selectors[s.Name], alerts.Fallback(s.Name, b.cfg.DefaultOwner)
+	selectors, fallback := b.selectors[s.Name], alerts.Fallback(s.Name)
 	rec := &receiver{
 		source: s.Name, path: path, door: terms.Door, take: src, every: terms.Every, maxBody: terms.MaxBody, within: cmp.Or(terms.Within, 10*time.Second), watchdog: terms.Watchdog,
 		assign: func(batch signalbox.Batch) signalbox.Batch { return alerts.Assign(batch, selectors, fallback) },

@@ -2,11 +2,13 @@ package app
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/engine"
 	"github.com/signalbox/signalbox/internal/poll"
+	"github.com/signalbox/signalbox/internal/share"
 )
 
 // emit gives a round to the engine.
@@ -14,8 +16,8 @@ func (d *daemon) emit(ctx context.Context) func(poll.Round) {
 	return func(r poll.Round) { d.engine.Observe(ctx, r.Detector, r.At, r.Good, r.Readings, r.Edges) }
 }
 
-// askNow asks detectors again, before something is thrown: those that are
-// polled by their questions, those that post by the whole state of their
+// askNow asks detectors again, before something is thrown, and does so itself,
+// with no other replica between: those that are polled by their questions, those that post by the whole state of their
 // source.
 func (d *daemon) askNow(ctx context.Context, detectors []string) error {
 	rt := d.current()
@@ -27,11 +29,11 @@ func (d *daemon) askNow(ctx context.Context, detectors []string) error {
 			}
 		}
 	}
-	return d.poller.AskNow(ctx, detectors...)
+	return d.poller.AskNow(share.Here(ctx), detectors...)
 }
 
-// startRounds begins polling and reconciling under the configuration in force;
-// it ends what was begun under the one before.
+// startRounds begins polling and reconciling under the configuration in force,
+// where that is for this replica to do; it ends what was begun before.
 func (d *daemon) startRounds(ctx context.Context) {
 	d.roundsLock.Lock()
 	defer d.roundsLock.Unlock()
@@ -40,6 +42,18 @@ func (d *daemon) startRounds(ctx context.Context) {
 	}
 	ctx, d.endRounds = context.WithCancel(ctx)
 	rt := d.current()
+	if d.polls {
+		d.ask(ctx, rt)
+	} else {
+		d.poller.Set(nil)
+	}
+	d.startConditions(ctx, rt)
+	d.startTelling(ctx, rt.tells)
+}
+
+// ask begins to ask the sources of a configuration. The caller holds
+// roundsLock, and ctx ends with the configuration.
+func (d *daemon) ask(ctx context.Context, rt *runtime) {
 	d.poller.Set(rt.polled)
 	for name, w := range rt.watched {
 		d.roundsAlive.Go(func() { d.poller.Watch(ctx, name, w) })
@@ -53,8 +67,6 @@ func (d *daemon) startRounds(ctx context.Context) {
 			d.roundsAlive.Go(func() { d.reconcile(ctx, rec) })
 		}
 	}
-	d.startConditions(ctx, rt)
-	d.startTelling(ctx, rt.tells)
 }
 
 // reconcile reads a source's whole present state from time to time.
@@ -111,29 +123,72 @@ func (d *daemon) tellHealth(ctx context.Context, h *sourceHealth) {
 	}
 }
 
-// polling begins the rounds once the engine has restored what was open, or
-// without it when the store does not come.
+// polling asks while this replica is the one to do so: while it leads, or while
+// it has no store and sees nobody lead. It begins once the engine has restored
+// what was open, or without it when the store does not come.
 func (d *daemon) polling(ctx context.Context) {
-	within, cancel := context.WithTimeout(ctx, d.options.RestoreWithin)
-	restored, err := d.engine.Restore(within)
-	cancel()
-	if err != nil && ctx.Err() == nil {
-		d.log.Warn("polling begins without the store: what is ill now is paged, not acted on")
-		d.roundsAlive.Go(func() { d.restoreLate(ctx) })
+	var polls sync.WaitGroup
+	defer d.roundsAlive.Wait()
+	defer polls.Wait()
+	polls.Go(func() {
+		if err := d.poller.Run(ctx); err != nil && ctx.Err() == nil {
+			d.log.Error("polling ended", "error", err)
+		}
+	})
+	late := time.NewTimer(d.options.RestoreWithin)
+	defer late.Stop()
+	begun, waits := 0, true
+	for {
+		duty, changed := d.engine.Duty()
+		switch {
+		case duty.StandsBy:
+			waits = false
+			d.askAnew(ctx, false, true)
+		case duty.Beginning != begun:
+			begun, waits = duty.Beginning, false
+			d.askAnew(ctx, true, duty.Anew)
+			d.restore(duty.Known)
+		case !waits:
+			d.askAnew(ctx, true, false)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		case <-late.C:
+			if waits {
+				d.log.Warn("polling begins without the store: what is ill now is paged, not acted on")
+			}
+			waits = false
+		}
 	}
-	d.startRounds(ctx)
-	d.restore(restored)
-	if err := d.poller.Run(ctx); err != nil && ctx.Err() == nil {
-		d.log.Error("polling ended", "error", err)
-	}
-	d.roundsAlive.Wait()
 }
 
-// restoreLate gives the poller what the store knew, once it is there.
-func (d *daemon) restoreLate(ctx context.Context) {
-	var restored engine.Restored
-	restored, err := d.engine.Restore(ctx)
-	if err == nil {
-		d.restore(restored)
+// askAnew begins to ask, or ends it. With anew what was seen before counts no
+// more.
+func (d *daemon) askAnew(ctx context.Context, asks, anew bool) {
+	d.roundsLock.Lock()
+	if d.polls == asks && d.endRounds != nil && !(asks && anew) {
+		d.roundsLock.Unlock()
+		return
+	}
+	d.polls = asks
+	if anew {
+		d.poller.Set(nil)
+		d.restored = engine.Restored{}
+		for _, rec := range d.current().receivers {
+			rec.health.anew()
+		}
+	}
+	d.roundsLock.Unlock()
+	d.startRounds(ctx)
+}
+
+// heard takes in that another replica heard a source's watchdog.
+func (d *daemon) heard(source string, at time.Time) {
+	for _, rec := range d.current().receivers {
+		if rec.source == source {
+			rec.health.hear(at, d.options.Now())
+		}
 	}
 }

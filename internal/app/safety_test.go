@@ -9,7 +9,7 @@ import (
 )
 
 var (
-	roomName   = regexp.MustCompile("`((?:internal|test|policy|detectors|remediators)[a-z/]*)`")
+	roomName   = regexp.MustCompile("`((?:internal|test|policy|detectors|remediators|cmd)[a-z/]*)`")
 	roomOrTest = regexp.MustCompile(roomName.String() + `|\b(?:Test|Fuzz)[A-Z]\w+`)
 	testFunc   = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
 )

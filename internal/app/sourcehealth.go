@@ -51,6 +51,15 @@ func (h *sourceHealth) begin(at time.Time) {
 	}
 }
 
+// anew forgets what was seen: another replica watched in between.
+func (h *sourceHealth) anew() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.good, h.heard, h.onset = time.Time{}, time.Time{}, time.Time{}
+	h.err, h.unknown = nil, nil
+	h.seen, h.arrived, h.told = false, false, false
+}
+
 // redefine takes the bounds of another configuration.
 func (h *sourceHealth) redefine(unknownAfter, within time.Duration) {
 	h.mu.Lock()

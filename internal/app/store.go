@@ -3,12 +3,16 @@ package app
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/signalbox/signalbox/internal/marks"
+	"github.com/signalbox/signalbox/internal/store"
 	"github.com/signalbox/signalbox/internal/store/etcd"
 )
 
@@ -29,6 +33,10 @@ func RunMember([]string) int {
 // a daemon whose disk is broken still pages.
 func (d *daemon) openStore(ctx context.Context) (func(), error) {
 	o := d.options
+	cluster, err := o.cluster()
+	if err != nil {
+		return nil, err
+	}
 	if o.Store != "" {
 		s, err := etcd.Dial(etcd.Options{
 			Endpoints: strings.Split(o.Store, ","), CAFile: o.StoreTLS.CA, CertFile: o.StoreTLS.Cert, KeyFile: o.StoreTLS.Key,
@@ -41,7 +49,7 @@ func (d *daemon) openStore(ctx context.Context) (func(), error) {
 		return func() { _ = s.Close() }, nil
 	}
 	e, err := etcd.Start(ctx, etcd.EmbeddedOptions{
-		Dir: filepath.Join(o.Data, "store"), Binary: o.Member, TTL: o.Lease, Log: d.log.With("component", "store"),
+		Dir: filepath.Join(o.Data, "store"), Binary: o.Member, Cluster: cluster, TTL: o.Lease, Log: d.log.With("component", "store"),
 		OnChange: func(up bool, reason string) {
 			if !up && ctx.Err() == nil {
 				d.log.Error("the store is down", "reason", reason)
@@ -55,13 +63,35 @@ func (d *daemon) openStore(ctx context.Context) (func(), error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	d.store = e
+	d.store, d.member = e, e
 	d.registry.MustRegister(&storeMetrics{e})
 	return func() {
 		if err := e.Close(); err != nil {
 			d.log.Warn("store", "error", err)
 		}
 	}, nil
+}
+
+// RestoreStore puts a snapshot in the place of a stopped daemon's embedded store.
+// A member of a cluster is noted as restored beside it, so that nothing is started
+// until a person confirms it.
+func RestoreStore(data, file string, c ClusterOptions, now time.Time) (store.Restored, error) {
+	o := Options{Cluster: c}
+	cluster, err := o.cluster()
+	if err != nil {
+		return store.Restored{}, err
+	}
+	restore := etcd.RestoreOptions{Dir: filepath.Join(data, "store"), File: file, Now: now, Cluster: cluster}
+	if cluster != nil {
+		restore.Before = func() error { return marks.In(data).MarkRestored(now) }
+	}
+	return etcd.Restore(restore)
+}
+
+// CopyStore streams a snapshot of a stopped daemon's embedded store, with all that
+// its log holds. It works on a copy of it beneath beside.
+func CopyStore(ctx context.Context, data, beside string, to io.Writer) error {
+	return etcd.CopyStopped(ctx, filepath.Join(data, "store"), beside, to)
 }
 
 // storeMetrics tells the embedded member's status when it is scraped.
@@ -96,6 +126,10 @@ func (m *storeMetrics) Collect(ch chan<- prometheus.Metric) {
 		{"db_in_use_bytes", "What of it is not free.", prometheus.GaugeValue, float64(s.DBInUse)},
 		{"quota_bytes", "Size at which the member refuses writes.", prometheus.GaugeValue, float64(s.Quota)},
 		{"no_space", "1 while the quota alarm is raised.", prometheus.GaugeValue, truth(s.NoSpace)},
+		{"members", "Members of the store's cluster, learners too; 1: it is of one node.", prometheus.GaugeValue, float64(s.Members)},
+		{"has_leader", "1 while the member sees a leader of its cluster, and so a quorum.", prometheus.GaugeValue, truth(s.Leader != 0)},
+		{"leads", "1 while the member leads its cluster.", prometheus.GaugeValue, truth(s.Leads())},
+		{"learner", "1 while the member has no vote, since it still catches up.", prometheus.GaugeValue, truth(s.Learner)},
 		{"last_compaction_timestamp_seconds", "Time of the last compaction.", prometheus.GaugeValue, float64(s.CompactedAt.UnixMilli()) / 1e3},
 	} {
 		ch <- prometheus.MustNewConstMetric(describe(v.name, v.help), v.kind, v.value)

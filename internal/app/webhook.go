@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/journal"
 	"github.com/signalbox/signalbox/internal/kind"
+	"github.com/signalbox/signalbox/internal/step"
 )
 
 // webhooks serves the receivers' paths of the configuration in force.
@@ -29,6 +31,10 @@ func (d *daemon) webhooks() http.Handler {
 			return
 		}
 		w.WriteHeader(status)
+		if step.Armed {
+			_ = http.NewResponseController(w).Flush() // else the answer leaves after this
+			step.At(step.Answered)
+		}
 	})
 }
 
@@ -86,7 +92,10 @@ func (d *daemon) accept(ctx context.Context, rec *receiver, batch signalbox.Batc
 		batch.Readings, batch.Incomplete = append(batch.Readings, whole.Readings...), ""
 	}
 	batch = rec.own(batch, d.options.Now())
-	if len(batch.Readings) == 0 && len(batch.Words) == 0 {
+	if d.engine.Leading() {
+		batch.Heard = time.Time{} // who must know it does
+	}
+	if len(batch.Readings) == 0 && len(batch.Words) == 0 && batch.Heard.IsZero() {
 		d.metrics.webhook("taken")
 		return http.StatusOK, nil // there is nothing to record
 	}

@@ -64,8 +64,53 @@ func (t *tool) ask(ctx context.Context, method, path string, body, out any) erro
 	return nil
 }
 
+// open sends a request without a body, and returns the body of a good answer,
+// which may take any time.
+func (t *tool) open(ctx context.Context, method, path string) (io.ReadCloser, error) {
+	patient := *t.client
+	patient.Timeout = 0
+	resp, err := t.do(ctx, &patient, method, path, nil)
+	if err != nil {
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
 // send sends a request and returns the body of a good answer.
 func (t *tool) send(ctx context.Context, method, path string, body any) ([]byte, error) {
+	resp, err := t.do(ctx, t.client, method, path, body)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, mostRead))
+	if err != nil {
+		return nil, &unreachable{err}
+	}
+	return b, nil
+}
+
+// mostRead bounds an answer that is read whole.
+const mostRead = 64 << 20
+
+// do sends a request to the first server that can do it; any answer that is not
+// good is an error.
+func (t *tool) do(ctx context.Context, client *http.Client, method, path string, body any) (*http.Response, error) {
+	var failed []error
+	for i, server := range t.servers.all {
+		resp, err := t.once(ctx, client, server, method, path, body)
+		if err == nil || !passes(method, err) || ctx.Err() != nil {
+			return resp, err
+		}
+		if failed = append(failed, err); i+1 < len(t.servers.all) {
+			fmt.Fprintf(t.Err, "signalboxctl: %s: %v; asking the next\n", plain(server), err)
+		}
+	}
+	return nil, t.servers.none(failed)
+}
+
+// once sends a request to one server.
+func (t *tool) once(ctx context.Context, client *http.Client, server, method, path string, body any) (*http.Response, error) {
 	var send io.Reader = http.NoBody
 	if body != nil {
 		b, err := json.Marshal(body)
@@ -74,30 +119,30 @@ func (t *tool) send(ctx context.Context, method, path string, body any) ([]byte,
 		}
 		send = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(t.server, "/")+path, send)
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(server, "/")+path, send)
 	if err != nil || req.URL.Host == "" {
-		return nil, &usageError{fmt.Sprintf("--server must be a URL, got %q", t.server)}
+		return nil, &usageError{fmt.Sprintf("--server must be a URL, got %q", server)}
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	resp, err := t.client.Do(req)
-	if err != nil {
-		return nil, &unreachable{err}
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
+	resp, err := client.Do(req)
 	if err != nil {
 		return nil, &unreachable{err}
 	}
 	if resp.StatusCode/100 == 2 {
-		return b, nil
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, mostRead))
+	if err != nil {
+		return nil, &unreachable{err}
 	}
 	var said struct{ Error string }
 	if json.Unmarshal(b, &said) == nil && said.Error != "" {
-		return nil, errors.New(lines(said.Error))
+		return nil, &refused{resp.StatusCode, lines(said.Error)}
 	}
-	return nil, fmt.Errorf("%s %s answered %s", method, path, plain(resp.Status))
+	return nil, &refused{resp.StatusCode, fmt.Sprintf("%s %s answered %s", method, path, plain(resp.Status))}
 }
 
 func incidentPath(id string) string { return "/api/v1/incidents/" + url.PathEscape(id) }

@@ -114,6 +114,25 @@ func (t *tool) release(ctx context.Context, args []string) error {
 	return t.post(ctx, c)
 }
 
+// settle says what became of an action in doubt.
+func (t *tool) settle(ctx context.Context, args []string) error {
+	fs := flag.NewFlagSet("settle", flag.ContinueOnError)
+	var c control
+	fs.StringVar(&c.Reason, "reason", "", "what was seen at the target, for the journal")
+	rest, err := t.flags(fs, args, 2)
+	if err != nil {
+		return err
+	}
+	c.Kind, c.Scope = signalbox.ControlKind(rest[1]), "action/"+strings.TrimPrefix(rest[0], "action/")
+	if c.Kind != signalbox.Happened && c.Kind != signalbox.NotHappened {
+		return &usageError{fmt.Sprintf("settle needs what became of the action, done or not-done, got %q", rest[1])}
+	}
+	if strings.TrimSpace(c.Reason) == "" {
+		return &usageError{"settle needs --reason: what was seen at the target, and where"}
+	}
+	return t.post(ctx, c)
+}
+
 func (t *tool) eta(ctx context.Context, args []string) error {
 	fs := flag.NewFlagSet("eta", flag.ContinueOnError)
 	c := control{Kind: signalbox.Estimate}

@@ -12,8 +12,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/store"
 )
 
 // Exit codes of Run.
@@ -30,14 +32,23 @@ type Options struct {
 	Server   string // default server
 	// Check checks a configuration; its error is printed as it is.
 	Check func(path string, allowCommands bool) (string, error)
+	// Restore puts a snapshot in the place of a stopped daemon's store.
+	Restore func(data, file string, c Cluster, now time.Time) (store.Restored, error)
+	// Copy streams a snapshot of a stopped daemon's store. It works on a copy
+	// beneath the directory beside.
+	Copy func(ctx context.Context, data, beside string, to io.Writer) error
 }
+
+// Cluster is of which cluster a restored store is a member, in the words of the
+// daemon's flags; the zero value: it is alone.
+type Cluster struct{ Name, Member, Members string }
 
 // tool is one run of the tool.
 type tool struct {
 	Options
-	server string
-	client *http.Client
-	json   bool
+	servers servers
+	client  *http.Client
+	json    bool
 }
 
 // command is one of the tool's commands.
@@ -49,7 +60,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"status", "", "what is open, thrown, paused", (*tool).status},
-		{"ready", "", "exit code 0 while the daemon leads and its store answers, 1 while not", (*tool).ready},
+		{"ready", "", "exit code 0 while the daemon leads or stands by, and its store answers; 1 while not", (*tool).ready},
 		{"explain", "[--why-not POLICY] INCIDENT[#N]", "what was seen, considered, decided and done, and what would change it; #N: the N-th decision", (*tool).explain},
 		{"policies", "[NAME]", "how far each policy may go; of one, the record that argues for or against its promotion", (*tool).policies},
 		{"approvals", "", "what waits for a person's approval, and what was answered", (*tool).approvals},
@@ -63,7 +74,15 @@ func commands() []command {
 		{"restore", "[--reason TEXT] POLICY", "give a policy that was demoted its configured autonomy back", prefixed(signalbox.Restore, "policy/")},
 		{"eta", "[--reason TEXT] INCIDENT D", "say how long an incident will last from now, as its owner", (*tool).eta},
 		{"undo", "[--reason TEXT] INCIDENT", "take back what an incident has thrown, where it waits for a person's word", prefixed(signalbox.TakeBack, "incident/")},
+		{"settle", "--reason TEXT ACTION done|not-done", "say what became of an action in doubt, once you have looked", (*tool).settle},
 		{"acknowledge", "[--reason TEXT] INCIDENT", "acknowledge an incident's page in the pager", prefixed(signalbox.Acknowledge, "incident/")},
+		{"store", "members [add [--reason TEXT] NAME ADDRESS | remove [--reason TEXT] NAME]", "the members of the store's cluster, and changes of them", (*tool).store},
+		{"store", "status", "how the store is, and how far the marks outside of it have come", (*tool).store},
+		{"store", "backup [--data DIR] FILE", "a consistent copy of the store, with its hash; of a stopped daemon's, by its data directory", (*tool).store},
+		{"store", "restore --data DIR [--cluster.initial-members … --cluster.member-name NAME] FILE", "put a copy in the place of a stopped daemon's store; of a cluster, on every member", (*tool).store},
+		{"store", "confirm --reason TEXT", "rely on a store that went back in time, once it was compared with the world", (*tool).store},
+		{"journal", "export [--from N] [--since T] [FILE]", "entries as they are stored, one a line, hash-chained", (*tool).journal},
+		{"journal", "verify [FILE or DIR]...", "check the chain of exports or archives; without any, of what the daemon has", (*tool).journal},
 		{"reload", "", "read the configuration again", (*tool).reload},
 		{"check", "[--allow-commands] PATH", "check a configuration without a daemon", (*tool).check},
 	}
@@ -71,10 +90,10 @@ func commands() []command {
 
 // Run runs the tool and returns its exit code.
 func Run(ctx context.Context, args []string, o Options) int {
-	t := &tool{Options: o}
+	t := &tool{Options: o, servers: servers{all: []string{o.Server}}}
 	fs := flag.NewFlagSet("signalboxctl", flag.ContinueOnError)
 	fs.SetOutput(o.Err)
-	fs.StringVar(&t.server, "server", o.Server, "the daemon's control address, as a URL")
+	fs.Var(&t.servers, "server", "the daemon's control address, as a URL; of several replicas all, comma separated or repeated: the next is asked where one can't")
 	httpConfig := fs.String("http.config.file", "", "how to authenticate (Prometheus HTTP client configuration)")
 	tokenFile := fs.String("token-file", "", "file that holds your bearer token")
 	output := fs.String("o", "table", "output: table or json")
@@ -120,6 +139,7 @@ func (u *usageError) Error() string { return u.text }
 type unreachable struct{ err error }
 
 func (u *unreachable) Error() string { return u.err.Error() }
+func (u *unreachable) Unwrap() error { return u.err }
 
 // fail prints an error and returns its exit code.
 func (t *tool) fail(err error) int {
@@ -147,6 +167,9 @@ func (t *tool) ready(ctx context.Context, args []string) error {
 	if len(args) > 0 {
 		return &usageError{"ready takes no arguments"}
 	}
+	if err := t.servers.one("ready"); err != nil {
+		return err
+	}
 	if _, err := t.send(ctx, http.MethodGet, "/-/ready", nil); err != nil {
 		return err
 	}
@@ -161,6 +184,9 @@ func (t *tool) ready(ctx context.Context, args []string) error {
 func (t *tool) reload(ctx context.Context, args []string) error {
 	if len(args) > 0 {
 		return &usageError{"reload takes no arguments"}
+	}
+	if err := t.servers.one("reload"); err != nil {
+		return err
 	}
 	var out struct{ Config string }
 	if err := t.ask(ctx, http.MethodPost, "/-/reload", nil, &out); err != nil || t.json {

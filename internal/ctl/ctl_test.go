@@ -2,6 +2,7 @@ package ctl
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/signalbox/signalbox/internal/store"
 )
 
 // asked is one request that the tool made.
@@ -51,6 +55,14 @@ func run(t *testing.T, args ...string) (out, errs string, code int) {
 			return "", errors.New("wrong:1: rule one\nwrong:2: rule two")
 		}
 		return path + ": 1 source", nil
+	}, Restore: func(_, _ string, c Cluster, _ time.Time) (store.Restored, error) {
+		if c.Members != "" {
+			return store.Restored{Keys: 3, Cluster: c.Name + "/" + c.Member}, nil
+		}
+		return store.Restored{}, errors.New("not restored")
+	}, Copy: func(_ context.Context, data, _ string, to io.Writer) error {
+		_, err := io.WriteString(to, aSnapshot()[:map[string]int{"whole": 1024 + 32, "short": 1024}[data]])
+		return err
 	}})
 	return o.String(), e.String(), code
 }
@@ -87,6 +99,8 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"approvals", "x"}, Usage, "no arguments"},
 		{[]string{"policies", "x", "y"}, Usage, "one name"},
 		{[]string{"eta", "0123"}, Usage, "two arguments"},
+		{[]string{"settle", "0123-1", "maybe", "--reason", "x"}, Usage, `done or not-done, got "maybe"`},
+		{[]string{"settle", "0123-1", "done"}, Usage, "needs --reason"},
 		{[]string{"eta", "0123", "soon"}, Usage, "45m"},
 		{[]string{"eta", "0123", "-5m"}, Usage, "5m"},
 		{[]string{"explain", "0123#0"}, Usage, "INCIDENT#N"},
@@ -152,6 +166,7 @@ func TestCommandsAsk(t *testing.T) {
 		{[]string{"take", "incident/0123", "--for", "1h", "--reason", "mine"}, asked{method: "POST", path: path, body: `{"kind":"take","scope":"incident/0123","for":"1h0m0s","reason":"mine"}`}},
 		{[]string{"release", "incident/0123"}, asked{method: "POST", path: path, body: `{"kind":"release","scope":"incident/0123","reason":""}`}},
 		{[]string{"restore", "p"}, asked{method: "POST", path: path, body: `{"kind":"restore","scope":"policy/p","reason":""}`}},
+		{[]string{"settle", "0123-1", "not-done", "--reason", "no such Job"}, asked{method: "POST", path: path, body: `{"kind":"not-done","scope":"action/0123-1","reason":"no such Job"}`}},
 		{[]string{"eta", "0123", "45m", "--reason", "restore"}, asked{method: "POST", path: path, body: `{"kind":"eta","scope":"incident/0123","for":"45m0s","reason":"restore"}`}},
 		{[]string{"approve", "ab/cd"}, asked{method: "POST", path: "/api/v1/approvals/ab%2Fcd", body: `{"answer":"approve"}`}},
 		{[]string{"deny", "abcd", "--reason", "no"}, asked{method: "POST", path: "/api/v1/approvals/abcd", body: `{"answer":"deny","reason":"no"}`}},

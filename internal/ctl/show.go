@@ -64,16 +64,21 @@ func (t *tool) status(ctx context.Context, args []string) error {
 	}
 	w := tabwriter.NewWriter(t.Out, 0, 8, 2, ' ', 0)
 	defer func() { _ = w.Flush() }() // nobody is left to tell
-	leading := "leads, its store answers"
-	if !st.Leading {
-		leading = "does NOT lead, or has no store: nothing is remediated"
+	fmt.Fprintf(w, "daemon\t%s\nconfiguration\t%s\n", leads(&st), plain(st.Config.Hash))
+	if st.Loaded != "" && st.Loaded != st.Config.Hash && (st.Leading || st.StandsBy) {
+		fmt.Fprintf(w, "\tthis replica has another, %s, and does not lead while one is present that has it\n", plain(st.Loaded))
 	}
-	fmt.Fprintf(w, "daemon\t%s\nconfiguration\t%s\n", leading, plain(st.Config.Hash))
+	if len(st.Present) > 1 {
+		showPresent(w, &st)
+	}
 	if st.KillFile != "" {
 		fmt.Fprintf(w, "killed\t%s\n", plain(st.KillFile))
 	}
 	if k := st.Controls.Killed; k != nil {
 		fmt.Fprintf(w, "killed\tby %s: %s\n", plain(k.Who), plain(k.Reason))
+	}
+	if f := st.Store.Frozen; f != nil {
+		fmt.Fprintf(w, "FROZEN\t%s\n\tcompare, then: signalboxctl store confirm --reason TEXT\n", plain(f.Why))
 	}
 	for _, p := range st.Controls.Pauses {
 		until := "until resumed"
@@ -91,6 +96,35 @@ func (t *tool) status(ctx context.Context, args []string) error {
 		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\n", inc.ID, plain(inc.Reading.Subject), inc.Reading.Condition, inc.Verdict, plain(why(inc.Because)))
 	}
 	return nil
+}
+
+// leads tells what the daemon does among the replicas.
+func leads(st *engine.Status) string {
+	switch {
+	case st.Leading:
+		return "leads, its store answers"
+	case st.StandsBy && st.Leader != "":
+		return "stands by: " + plain(st.Leader) + " leads, ask it for what is to be changed"
+	case st.StandsBy:
+		return "stands by: another replica leads"
+	}
+	return "does NOT lead, or has no store: nothing is remediated"
+}
+
+// showPresent tells which replicas are there.
+func showPresent(w io.Writer, st *engine.Status) {
+	var names []string
+	for _, p := range st.Present {
+		name := plain(p.Replica)
+		if p.Replica == st.Leader {
+			name += " (leads)"
+		}
+		if p.Config != st.Config.Hash {
+			name += " (configuration " + plain(p.Config[:min(12, len(p.Config))]) + ")"
+		}
+		names = append(names, name)
+	}
+	fmt.Fprintf(w, "replicas\t%s\n", strings.Join(names, ", "))
 }
 
 func showThrown(w io.Writer, thrown []signalbox.Thrown) {

@@ -14,6 +14,7 @@ import (
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/journal"
+	"github.com/signalbox/signalbox/internal/step"
 	"github.com/signalbox/signalbox/policy"
 )
 
@@ -128,11 +129,11 @@ func (l *loop) claim(d *signalbox.Decision, now time.Time) (*signalbox.Action, b
 	}
 	w := &write{}
 	inc := l.incident(w, d.Incident)
-	id := signalbox.ActionID(fmt.Sprintf("%s-%d", d.Incident, len(inc.Actions)+1))
+	id := l.actionID(inc)
 	a := l.action(w, id)
 	*a = signalbox.Action{
 		ID: id, Incident: d.Incident, Step: *d.Step, Undoes: d.Takes, Forecast: *fc,
-		Stage: signalbox.Claimed, Attempts: 1, ClaimedAt: now, Spends: d.Spends, Approval: d.Uses,
+		Stage: signalbox.Claimed, Epoch: l.state.Store.Epoch, Attempts: 1, ClaimedAt: now, Spends: d.Spends, Approval: d.Uses, By: l.e.o.Process,
 	}
 	if d.Plan != nil {
 		a.Policy, a.Index = d.Plan.Policy, d.Next
@@ -162,13 +163,56 @@ func (l *loop) claim(d *signalbox.Decision, now time.Time) (*signalbox.Action, b
 			w.put(journal.PutSpend(l.spending(a, scope, now)))
 		}
 	}
-	w.require(l.state, storeKeys(d.Reads)...)
+	w.require(l.state, append(storeKeys(d.Reads), signalbox.ActiveKey)...)
 	w.entry(journal.Intent, d.Incident, id, a)
-	if !l.commit(w) {
+	before, after := stepsOfClaim(a)
+	step.At(before)
+	if err := l.tryCommit(w); err != nil {
+		l.unclaimed(d, err)
 		return nil, false
 	}
+	step.At(after)
 	l.e.metrics.actions[signalbox.Claimed].Inc()
+	l.claimed = l.state.Actions[id].Token
 	return l.state.Actions[id], true
+}
+
+// unclaimed takes in that a claim was not committed. One that no transaction can
+// hold is not tried again and again, each time at the cost of the term: its
+// incident is a person's.
+func (l *loop) unclaimed(d *signalbox.Decision, err error) {
+	if l.auth == nil {
+		return
+	}
+	if !errors.Is(err, journal.ErrTooLarge) {
+		l.fail(fmt.Errorf("claim: %w", err))
+		return
+	}
+	l.e.o.Log.Error("a claim is too large: nothing is thrown", "incident", d.Incident, "error", err)
+	why := "what its decision read can't be held on to in one transaction: fewer policies must match it"
+	w := &write{}
+	inc := l.incident(w, d.Incident)
+	inc.GaveUp = why
+	l.wantPage(w, inc, signalbox.PageNote{Owner: inc.Owner, Why: why})
+	l.commit(w)
+}
+
+func stepsOfClaim(a *signalbox.Action) (before, after step.Name) {
+	if a.Undoes != "" {
+		return step.UndoBefore, step.UndoAfter
+	}
+	return step.IntentBefore, step.IntentAfter
+}
+
+// actionID is the id of an incident's next action. One that an action of before a
+// restore may have had is never given again: its target would take the new
+// action for the old one.
+func (l *loop) actionID(inc *signalbox.Incident) signalbox.ActionID {
+	epoch := ""
+	if e := l.state.Store.Epoch; e > 0 {
+		epoch = fmt.Sprintf("-e%d", e)
+	}
+	return signalbox.ActionID(fmt.Sprintf("%s%s-%d", inc.ID, epoch, len(inc.Actions)+1))
 }
 
 // begun puts a plan in force, with the first step that is taken of it.
@@ -261,6 +305,7 @@ func (l *loop) start(a *signalbox.Action) {
 		defer cancel()
 		ctx, span := l.e.span(ctx, "signalbox.action", &act)
 		receipt, err := l.e.startOnce(ctx, set, act)
+		step.At(step.SendAfter)
 		var p signalbox.Progress
 		switch failure := (*signalbox.Failure)(nil); {
 		case err == nil && receipt.Final:
@@ -297,6 +342,7 @@ func (e *Engine) probe(ctx context.Context, set *Set, a signalbox.Action) signal
 	if r == nil {
 		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: fmt.Sprintf("no remediator of kind %q", a.Step.Kind)}
 	}
+	step.At(step.Probe)
 	p, err := r.Probe(ctx, a)
 	if err != nil {
 		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: "can't be probed: " + err.Error()}

@@ -119,8 +119,9 @@ func (l *loop) continued(w *write, id signalbox.IncidentID, r signalbox.Reading)
 		return // an alert's end stands until the source itself shows it present
 	}
 	l.touch(l.facts.Put(&r))
-	items := withItems(old.Reading.Items, r.Items)
-	more := len(items) > len(old.Reading.Items)
+	items, beyond := withItems(old.Reading.Items, r.Items)
+	r.Unlisted = max(r.Unlisted, old.Reading.Unlisted, beyond)
+	more := len(items) > len(old.Reading.Items) || r.Unlisted > old.Reading.Unlisted
 	if old.Reading.Condition == r.Condition && old.Reading.Suppressed == r.Suppressed && !more {
 		return
 	}
@@ -146,25 +147,30 @@ const maxItems = journal.MaxReading / 2
 
 // withItems adds to the items of an incident those that are new: they only ever
 // become more, also where the series was well in between and its detector lists
-// anew.
-func withItems(old, found []string) []string {
+// anew. beyond counts those that do not fit.
+func withItems(old, found []string) (items []string, beyond int) {
 	if len(found) == 0 {
-		return old
+		return old, 0
 	}
 	known, size := make(map[string]bool, len(old)), 0
 	for _, it := range old {
 		known[it] = true
 		size += len(it)
 	}
-	items := slices.Clip(old)
+	items = slices.Clip(old)
 	for _, it := range found {
-		if !known[it] && size+len(it) <= maxItems {
-			known[it] = true
+		switch {
+		case known[it]:
+			continue
+		case size+len(it) <= maxItems:
 			size += len(it)
 			items = append(items, it)
+		default:
+			beyond++
 		}
+		known[it] = true
 	}
-	return items
+	return items, beyond
 }
 
 // ownerOf is who is paged for a reading.

@@ -21,8 +21,7 @@ func (e *Engine) Approvals(ctx context.Context) ([]signalbox.Approval, error) {
 	var list []signalbox.Approval
 	var gone error
 	err := e.call(ctx, func(l *loop) {
-		if l.auth == nil {
-			gone = ErrNoTerm
+		if gone = l.unread(); gone != nil {
 			return
 		}
 		for _, a := range l.state.Approvals {
@@ -48,8 +47,8 @@ func (e *Engine) Answer(ctx context.Context, id signalbox.ApprovalID, approve bo
 }
 
 func (l *loop) answer(id signalbox.ApprovalID, approve bool, who, reason string, may func(*signalbox.Approval, string) error) (signalbox.Approval, error) {
-	if l.auth == nil {
-		return signalbox.Approval{}, ErrNoTerm
+	if err := l.noTerm(); err != nil {
+		return signalbox.Approval{}, err
 	}
 	a := l.state.Approvals[id]
 	if a == nil {
@@ -128,8 +127,7 @@ func (e *Engine) Policies(ctx context.Context) ([]PolicyStatus, error) {
 	var list []PolicyStatus
 	var gone error
 	err := e.call(ctx, func(l *loop) {
-		if l.auth == nil {
-			gone = ErrNoTerm
+		if gone = l.unread(); gone != nil {
 			return
 		}
 		book := l.set().Handbook

@@ -32,8 +32,8 @@ func (e *Engine) ControlBy(ctx context.Context, c signalbox.Control, may func(c 
 }
 
 func (l *loop) control(given *signalbox.Control, may func(signalbox.Control, []string, bool) error) error {
-	if l.auth == nil {
-		return ErrNoTerm
+	if err := l.noTerm(); err != nil {
+		return err
 	}
 	c := *given
 	c.At = l.now()
@@ -62,6 +62,9 @@ func (l *loop) control(given *signalbox.Control, may func(signalbox.Control, []s
 	l.e.o.Log.Warn("control", "kind", c.Kind, "scope", c.Scope, "who", c.Who, "reason", c.Reason, "until", c.Until)
 	if c.Kind == signalbox.Kill || c.Kind == signalbox.Resume {
 		l.killPage()
+	}
+	if c.Kind == signalbox.Confirm {
+		l.storeConfirmed()
 	}
 	return nil
 }
@@ -102,10 +105,40 @@ func (l *loop) apply(w *write, next *signalbox.Controls, c signalbox.Control) er
 		return l.restorePolicy(w, c)
 	case signalbox.Estimate:
 		return l.estimate(w, c)
+	case signalbox.Happened, signalbox.NotHappened:
+		return l.settleByWord(w, c)
+	case signalbox.Confirm:
+		return l.confirmStore(w, c)
 	case signalbox.TakeBack, signalbox.Acknowledge:
 		return l.word(w, next, c)
 	default:
 		return fmt.Errorf("unknown control %q", c.Kind)
+	}
+	return nil
+}
+
+// settleByWord ends an action in doubt as a person says, who has looked.
+func (l *loop) settleByWord(w *write, c signalbox.Control) error {
+	id := signalbox.ActionID(strings.TrimPrefix(c.Scope, "action/"))
+	a := l.state.Actions[id]
+	switch {
+	case a == nil:
+		return fmt.Errorf("no action %q is on record", id)
+	case !a.InFlight():
+		return fmt.Errorf("action %s is settled: it is %s", id, a.Stage)
+	case l.running[id] && l.settling[id] == nil:
+		return fmt.Errorf("action %s is being sent: its answer is awaited for at most %s", id, l.e.timing.Start)
+	case strings.TrimSpace(c.Reason) == "":
+		return fmt.Errorf("%s needs a reason: what was seen at the target, and where", c.Kind)
+	}
+	p := signalbox.Progress{Reason: fmt.Sprintf("%s says that it is %s: %s", c.Who, c.Kind, c.Reason)}
+	stage := signalbox.Broken
+	if c.Kind == signalbox.Happened {
+		stage, p.Receipt = signalbox.Done, signalbox.Receipt{At: l.now(), Detail: p.Reason}
+	}
+	l.finishIn(w, a, stage, p)
+	if cancel := l.settling[id]; cancel != nil {
+		cancel()
 	}
 	return nil
 }

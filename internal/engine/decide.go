@@ -2,6 +2,7 @@ package engine
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
@@ -16,13 +17,13 @@ const round = 256
 // touch makes due what read the key.
 func (l *loop) touch(k signalbox.Key) {
 	for id := range l.index.readers[k] {
-		l.due.add(id)
+		l.touchIncident(id)
 	}
 }
 
 func (l *loop) touchIncident(id signalbox.IncidentID) {
 	if inc := l.state.Incidents[id]; inc != nil && !inc.Closed() {
-		l.due.add(id)
+		l.due.add(id, inc.Reading.Detector)
 	}
 }
 
@@ -37,25 +38,59 @@ func (l *loop) decide() {
 		if ids = l.ripe(ids); len(ids) == 0 {
 			continue
 		}
-		w := &policy.World{State: l.state, Facts: l.facts, Now: now}
+		w := &policy.World{State: l.state, Facts: l.facts, Now: now, Unseen: l.unseen()}
 		begun := time.Now() //nolint:forbidigo // measures, decides nothing
 		decisions := l.set().Handbook.Decide(w, ids)
 		l.e.metrics.decideSeconds.Observe(time.Since(begun).Seconds())
 		for i := range decisions {
 			l.index.read(decisions[i].Incident, decisions[i].Reads)
 		}
+		slices.SortStableFunc(decisions, byOwner)
+		t := l.together(now)
 		for i := range decisions {
+			d := decisions[i] // a copy, so that keeping one does not keep all
+			if t.changes(d.Reads) || !recordedOnly(d.Verdict) {
+				t.commit()
+			}
 			if l.auth == nil {
 				return
 			}
 			// An earlier decision of this round may have changed what this one
 			// read: then it is taken again, on the world as it is now.
-			if _, again := l.due.now[decisions[i].Incident]; !again {
-				d := decisions[i] // a copy, so that keeping one does not keep all
-				l.carryOut(&d, now)
+			if _, again := l.due.now[d.Incident]; !again {
+				l.carryOut(&d, now, t)
 			}
 		}
+		t.commit()
+		if len(l.e.mail) > 0 {
+			return // in a storm what is due never ends: what came meanwhile is taken in first
+		}
 	}
+}
+
+// byOwner puts decisions next to each other that page the same owner, so that
+// what they share is written once.
+func byOwner(a, b signalbox.Decision) int { return strings.Compare(paged(&a), paged(&b)) }
+
+func paged(d *signalbox.Decision) string {
+	if d.Page == nil {
+		return ""
+	}
+	return d.Page.Owner
+}
+
+// unseen are, during the warm-up, the detectors that had no round yet.
+func (l *loop) unseen() map[string]bool {
+	if l.warm {
+		return nil
+	}
+	unseen := map[string]bool{}
+	for name, d := range l.set().Detectors {
+		if d.Polled && !d.Health && !l.seen[name] {
+			unseen[name] = true
+		}
+	}
+	return unseen
 }
 
 // warmUp ends the time after a start in which nothing was asked yet: what is
@@ -65,10 +100,8 @@ func (l *loop) warmUp() {
 		return
 	}
 	if l.now().Before(l.warmBy) {
-		for name, d := range l.set().Detectors {
-			if d.Polled && !d.Health && !l.seen[name] {
-				return
-			}
+		if len(l.unseen()) > 0 {
+			return
 		}
 	}
 	l.warm, l.seen = true, nil
@@ -90,14 +123,15 @@ func (l *loop) ripe(ids []signalbox.IncidentID) []signalbox.IncidentID {
 	})
 }
 
-// carryOut does what one decision asks.
-func (l *loop) carryOut(d *signalbox.Decision, now time.Time) {
+// carryOut does what one decision asks; what it only leaves on record is gathered
+// in t.
+func (l *loop) carryOut(d *signalbox.Decision, now time.Time, t *together) {
 	inc := l.state.Incidents[d.Incident]
 	if inc == nil || inc.Closed() {
 		return
 	}
 	l.last[d.Incident] = d
-	l.due.schedule(d.Incident, d.Until)
+	l.due.schedule(d.Incident, inc.Reading.Detector, d.Until)
 	l.wants(d.Incident, d.Want)
 	l.e.metrics.decisions[d.Verdict].Inc()
 	l.watch(inc, d, now)
@@ -105,14 +139,13 @@ func (l *loop) carryOut(d *signalbox.Decision, now time.Time) {
 	case signalbox.Preview:
 		l.ask(d)
 	case signalbox.Act, signalbox.Undo:
-		l.note(d)
+		t.add(d)
+		t.commit()
 		l.act(d, now)
 	case signalbox.Settle:
 		l.settle(d, now)
-	case signalbox.Resolve:
-		l.resolve(d, now)
-	case signalbox.Hold, signalbox.Verify, signalbox.Escalate, signalbox.Ask, signalbox.Advance:
-		l.note(d)
+	case signalbox.Resolve, signalbox.Hold, signalbox.Verify, signalbox.Escalate, signalbox.Ask, signalbox.Advance:
+		t.add(d)
 	}
 }
 
@@ -124,15 +157,14 @@ func (l *loop) wants(id signalbox.IncidentID, want *signalbox.Want) {
 	}
 }
 
-// note journals a decision when it differs from the one before it, with the
-// page that it asks for.
-func (l *loop) note(d *signalbox.Decision) {
+// note adds to w a decision that differs from the one before it, with the page
+// that it asks for; false: it does not differ.
+func (l *loop) note(w *write, d *signalbox.Decision) bool {
 	sig := d.Signature()
 	old := l.state.Incidents[d.Incident]
 	if old == nil || old.Decided == sig {
-		return
+		return false
 	}
-	w := &write{}
 	inc := l.incident(w, d.Incident)
 	inc.Decided = sig
 	if d.GaveUp != "" {
@@ -146,9 +178,7 @@ func (l *loop) note(d *signalbox.Decision) {
 		l.tellNote(w, inc, signalbox.PlainNote, "%s: %s", d.Verdict, blocking(d))
 	}
 	l.e.o.Log.Info("decided", "incident", d.Incident, "subject", inc.Reading.Subject, "verdict", d.Verdict, "because", blocking(d))
-	if l.commit(w) {
-		l.last[d.Incident] = d
-	}
+	return true
 }
 
 // decided is what the journal keeps of a decision: with the reading that it
@@ -226,18 +256,20 @@ func (l *loop) reconfigured() {
 // expire ends the incidents whose detector the configuration no longer has,
 // unless something of theirs is in flight or stands.
 func (l *loop) expire(now time.Time) {
+	t := l.together(now)
 	for id, inc := range l.state.Incidents {
 		if name := inc.Reading.Detector; inc.Closed() || l.isDetector(name) || l.set().MayCome(name) || l.busy(inc) || l.stands(inc) {
 			continue
 		}
-		l.resolve(&signalbox.Decision{
+		t.add(&signalbox.Decision{
 			Incident: id, Verdict: signalbox.Resolve, End: signalbox.Expired,
 			Because: []signalbox.Reason{{Guard: "detector", Detail: "the configuration no longer has " + inc.Reading.Detector}},
-		}, now)
+		})
 		if l.auth == nil {
 			return
 		}
 	}
+	t.commit()
 }
 
 func (l *loop) isDetector(name string) bool {

@@ -68,7 +68,13 @@ func (l *loop) withoutStore(now time.Time) {
 			}
 		}
 	}
-	if gone >= l.e.timing.StorePage && l.direct.storeUp {
+	// Who starts a cluster starts one member after the other: until the last
+	// has come, nothing is broken.
+	patience := l.e.timing.StorePage
+	if l.e.o.Forming != nil && l.e.o.Forming() {
+		patience = max(patience, l.e.timing.StoreForm)
+	}
+	if gone >= patience && l.direct.storeUp {
 		l.direct.storeUp = false
 		l.direct.owed[l.storeKey()] = owed{owner: l.set().DefaultOwner, key: l.storeKey(), event: signalbox.PageTrigger, body: signalbox.PageBody{
 			Summary: "signalbox on " + l.e.o.Replica + " has no store: nothing is remediated, what is ill is paged straight", Severity: "critical",
@@ -217,6 +223,15 @@ func (l *loop) directSent(key string, event signalbox.PageEvent, second bool, er
 // storeBack ends the direct pages: what waits for the store is recorded, and a
 // page about the store is resolved.
 func (l *loop) storeBack() {
+	l.storeWell()
+	l.wasState, l.goneSince = nil, time.Time{}
+	l.adoptAll()
+	l.flushPending()
+}
+
+// storeWell resolves a page about the store, and owes no breach any more: its
+// incident is paged by its record, here or by another replica.
+func (l *loop) storeWell() {
 	d := l.direct
 	key := l.storeKey()
 	if _, told := d.sent[key]; told || d.flying == key {
@@ -230,12 +245,9 @@ func (l *loop) storeBack() {
 	d.storeUp = true
 	for k, o := range d.owed {
 		if o.event == signalbox.PageTrigger && d.flying != k {
-			delete(d.owed, k) // its incident is paged by its record
+			delete(d.owed, k)
 		}
 	}
-	l.wasState, l.goneSince = nil, time.Time{}
-	l.adoptAll()
-	l.flushPending()
 }
 
 // adoptAll puts on record the direct pages of incidents that were open before.

@@ -15,7 +15,9 @@
 //	Settle, Resolve     --> settle.go   what came of it
 //	pages               --> pages.go    an outbox, sent until it is accepted
 //	new incident        --> evidence.go what people look at first, for its page
+//	begin of a term     --> marks.go    is the store the one that it was
 //	no store            --> direct.go   pages straight from the configuration
+//	another leads       --> standby.go  nothing, and the leader's state is followed
 //
 // # Terms
 //
@@ -36,10 +38,12 @@ package engine
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -50,23 +54,34 @@ import (
 	"github.com/signalbox/signalbox/internal/evidence"
 	"github.com/signalbox/signalbox/internal/journal"
 	"github.com/signalbox/signalbox/internal/kind"
+	"github.com/signalbox/signalbox/internal/marks"
 	"github.com/signalbox/signalbox/internal/store"
 	"github.com/signalbox/signalbox/policy"
 )
 
-// Options is what an Engine is made of. All fields but Tracer and Timing are
+// Options is what an Engine is made of. All fields but Marks, Shared, Tracer and Timing are
 // needed.
 type Options struct {
 	Store      store.Store
 	Journal    *journal.Journal
-	Replica    string           // this process's stable name
-	Now        func() time.Time // wall time: the only clock of the decisions
-	KillFile   string           // path; while it exists nothing is started
+	Marks      *marks.File       // of the store, outside of it; nil: none are kept
+	Shared     bool              // other replicas use the store too, with marks of their own
+	Replica    string            // this process's stable name
+	Process    signalbox.Process // this process; by default one with a home of its replica's name
+	Now        func() time.Time  // wall time: the only clock of the decisions
+	KillFile   string            // path; while it exists nothing is started
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 	Tracer     trace.Tracer // nil: none
 	Env        string       // `env` of the traces
 	Timing     Timing
+
+	// HandOver is called at a stop, when nothing is under way any more, just
+	// before the leadership is given back. nil: nothing.
+	HandOver func(context.Context) error
+	// Forming reports whether the store may be at its very first start, where
+	// it waits for the others of its cluster. nil: never.
+	Forming func() bool
 }
 
 // Timing bounds what the engine waits for. Zero fields take the default.
@@ -76,6 +91,7 @@ type Timing struct {
 	Doubt      time.Duration // in doubt for longer is paged; 2m
 	StoreGone  time.Duration // without the store for longer: what is ill is paged straight; 5s
 	StorePage  time.Duration // … for longer: the store itself is paged; 30s
+	StoreForm  time.Duration // … at the first start of a cluster; 5m
 	GroupWait  time.Duration // a group's page gathers for so long; 3s
 	Look       time.Duration // looking around a new incident; 10s
 	LookFirst  time.Duration // its page waits so long for what is found; 3s
@@ -100,6 +116,7 @@ func (t Timing) withDefaults() Timing {
 	or(&t.Doubt, 2*time.Minute)
 	or(&t.StoreGone, 5*time.Second)
 	or(&t.StorePage, 30*time.Second)
+	or(&t.StoreForm, 5*time.Minute)
 	or(&t.GroupWait, 3*time.Second)
 	or(&t.Look, 10*time.Second)
 	or(&t.LookFirst, 3*time.Second)
@@ -134,6 +151,9 @@ type Set struct {
 	// readings have been given to Observe. Detectors that are not polled are
 	// passed over.
 	Ask func(ctx context.Context, detectors []string) error
+	// Heard is told when another replica heard a source's watchdog; nil: nobody
+	// wants to know.
+	Heard func(source string, at time.Time)
 	// Evidence is what is looked for around a new incident.
 	Evidence []evidence.Entry
 	// Calendars says where each calendar of freezes is read, by name.
@@ -172,9 +192,14 @@ type Engine struct {
 	timing  Timing
 	mail    chan func(*loop)
 	set     atomic.Pointer[Set]
-	term    atomic.Pointer[authority] // nil between terms
-	frozen  atomic.Pointer[string]    // why nothing is started until a restart; nil: nothing
-	restore chan Restored             // of the first term, once
+	term    atomic.Pointer[authority]            // nil between terms
+	barred  atomic.Pointer[string]               // why nothing is started until a restart; nil: nothing
+	frozen  atomic.Pointer[string]               // why nothing is started until a person confirms the store; nil: nothing
+	stored  atomic.Pointer[signalbox.StoreState] // as this process has put or found it in its term
+	marking sync.WaitGroup                       // writes of the marks that are under way
+	duties  duties
+	reseat  atomic.Pointer[context.CancelFunc] // has the presence told anew
+	own     atomic.Int64                       // the revision of this process's last leadership
 	metrics *metrics
 	done    chan struct{} // the loop has ended
 }
@@ -185,9 +210,12 @@ var ErrNoTerm = errors.New("the store is not available, or another replica leads
 
 // New returns an engine for the given set. Nothing runs before Run.
 func New(o Options, set *Set) *Engine {
+	if o.Process == (signalbox.Process{}) {
+		o.Process = signalbox.Process{Replica: o.Replica, Home: o.Replica, Run: rand.Text()}
+	}
 	e := &Engine{
 		o: o, timing: o.Timing.withDefaults(),
-		mail: make(chan func(*loop), 256), restore: make(chan Restored, 1),
+		mail: make(chan func(*loop), 256), duties: duties{changed: make(chan struct{})},
 		metrics: newMetrics(o.Registerer), done: make(chan struct{}),
 	}
 	e.use(set)
@@ -201,30 +229,32 @@ func (e *Engine) Run(ctx context.Context) error {
 	leadCtx, stopLeading := context.WithCancel(context.WithoutCancel(ctx))
 	go func() {
 		defer close(leading)
+		var present sync.WaitGroup
+		present.Go(func() { e.presence(leadCtx) })
+		present.Go(func() { e.keepMarks(leadCtx) })
 		e.lead(leadCtx)
+		present.Wait()
 	}()
-	newLoop(e).run(ctx)
+	l := newLoop(e)
+	l.run(ctx)
+	if len(l.running) == 0 && l.claimed != l.rested {
+		if err := e.sayRest(leadCtx, l.claimed, false); err != nil {
+			e.o.Log.Info("that nothing is under way is not on record: the next start says so", "error", err)
+		}
+	}
 	stopLeading()
 	<-leading
+	e.marking.Wait()
 	return nil
 }
 
-// Restored is what the store knew at the first term: what is open, and when
-// each detector's last good round was.
+// Restored is what the store knew when this process began to lead: what is
+// open, and when each detector's last good round was.
 type Restored struct {
 	Open []signalbox.Reading
 	Good map[string]time.Time
-}
-
-// Restore returns what the first term restored, once; it waits for it until
-// ctx ends.
-func (e *Engine) Restore(ctx context.Context) (Restored, error) {
-	select {
-	case r := <-e.restore:
-		return r, nil
-	case <-ctx.Done():
-		return Restored{}, ctx.Err()
-	}
+	// Streaks are the breaches under way that are not open yet.
+	Streaks []signalbox.Streak
 }
 
 // Leading reports whether a term is under way: this process leads and its
@@ -275,5 +305,8 @@ func (e *Engine) use(set *Set) {
 	for owner := range set.Owners {
 		e.metrics.pagerFailing.WithLabelValues(owner)
 	}
-	e.set.Store(set)
+	was := e.set.Swap(set)
+	if reseat := e.reseat.Load(); reseat != nil && was != nil && was.Hash != set.Hash {
+		(*reseat)()
+	}
 }

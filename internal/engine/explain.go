@@ -64,8 +64,8 @@ func (e *Engine) Explain(ctx context.Context, id string) (Explanation, error) {
 }
 
 func (l *loop) explain(id string) (Explanation, error) {
-	if l.auth == nil {
-		return Explanation{}, ErrNoTerm
+	if err := l.unread(); err != nil {
+		return Explanation{}, err
 	}
 	match, err := l.find(id)
 	if err != nil {
@@ -149,8 +149,7 @@ func (e *Engine) WhyNot(ctx context.Context, id, name string) (WhyNot, error) {
 	x := WhyNot{Policy: name}
 	var refused error
 	err := e.call(ctx, func(l *loop) {
-		if l.auth == nil {
-			refused = ErrNoTerm
+		if refused = l.noTerm(); refused != nil { // its facts are the leader's
 			return
 		}
 		inc, err := l.find(id)
@@ -160,7 +159,7 @@ func (e *Engine) WhyNot(ctx context.Context, id, name string) (WhyNot, error) {
 		}
 		x.Incident = *inc
 		var ok bool
-		x.Decision, ok = l.set().Handbook.WhyNot(&policy.World{State: l.state, Facts: l.facts, Now: l.now()}, inc.ID, name)
+		x.Decision, ok = l.set().Handbook.WhyNot(&policy.World{State: l.state, Facts: l.facts, Now: l.now(), Unseen: l.unseen()}, inc.ID, name)
 		if !ok {
 			refused = fmt.Errorf("%w: %q is not in the configuration in force", ErrNoPolicy, name)
 		}

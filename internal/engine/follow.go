@@ -2,11 +2,14 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/journal"
+	"github.com/signalbox/signalbox/internal/step"
 	"github.com/signalbox/signalbox/policy"
 )
 
@@ -17,6 +20,9 @@ import (
 //	B  start again, unless it was answered: the target knows the key
 //	C  wait out the target's greatest latency, then look
 //	D  only look; never send again
+//
+// Where another process may still send it, "not there" settles nothing: see
+// rest.go.
 //
 // fresh says that the doubt was just met (a restart, a lost answer): it is put
 // on record first, and that revision is the token of the seal.
@@ -41,19 +47,36 @@ func (l *loop) follow(a *signalbox.Action, fresh bool) {
 	l.running[a.ID] = true
 	auth, act := l.auth, *a
 	// Sealing throws nothing, and what was begun must be known also under a
-	// pause: here the lease alone is asked for.
-	act.Gate = func() error { return l.e.leaseHolds(auth) }
-	seal := signalbox.Token(l.state.Rev[signalbox.ActionKey(a.ID)])
-	go l.e.settleDoubt(auth, l.set(), act, l.ownerOfAction(a), seal)
+	// pause: here the lease alone is asked for, and that the store is not an
+	// older copy, to which the target may be far ahead.
+	act.Gate = func() error {
+		if why := l.e.frozen.Load(); why != nil {
+			return errors.New(*why)
+		}
+		return l.e.leaseHolds(auth)
+	}
+	seal := signalbox.TokenIn(l.state.Store.Epoch, l.state.Rev[signalbox.ActionKey(a.ID)])
+	ctx, cancel := context.WithCancel(auth.ctx)
+	l.settling[a.ID] = cancel
+	go l.e.settleDoubt(ctx, auth, l.set(), act, l.ownerOfAction(a), seal)
 }
 
-// settleDoubt asks until something certain is known, or the term ends.
-func (e *Engine) settleDoubt(auth *authority, set *Set, a signalbox.Action, owner string, seal signalbox.Token) {
+// settleDoubt asks until something certain is known, or ctx ends: with the term,
+// or since a person has said what became of it.
+func (e *Engine) settleDoubt(ctx context.Context, auth *authority, set *Set, a signalbox.Action, owner string, seal signalbox.Token) {
 	pause := e.timing.Retry
 	told := signalbox.Progress{}
-	begun := e.o.Now()
-	for auth.ctx.Err() == nil {
-		p := e.lookOnce(auth, set, a, owner, seal, begun)
+	begun, cleared, frozen := e.o.Now(), false, false
+	for ctx.Err() == nil {
+		comes := e.mayStillCome(ctx, &a)
+		if comes == "" && !cleared {
+			begun, cleared = e.o.Now(), true // what is on its way was sent by now
+		}
+		frozen = frozen || e.frozen.Load() != nil
+		if comes == "" {
+			comes = forgotten(&a, seal, frozen)
+		}
+		p := e.lookOnce(auth, set, a, owner, seal, begun, comes)
 		if p.Phase != signalbox.InDoubt && p.Phase != signalbox.Running {
 			told = p
 			break
@@ -62,13 +85,25 @@ func (e *Engine) settleDoubt(auth *authority, set *Set, a signalbox.Action, owne
 			told = p
 			e.post(auth.ctx, func(l *loop) { l.stillOpen(auth, a.ID, p) })
 		}
-		pause = e.wait(auth.ctx, pause)
+		pause = e.wait(ctx, pause)
 	}
 	e.post(context.WithoutCancel(auth.ctx), func(l *loop) { l.progressed(auth, a.ID, told) })
 }
 
+// forgotten says why an action is not known to be without effect though its
+// target shows what it found: it is older than the store's last step back in
+// time, or is met in a store that is frozen since it may have made one, and that
+// it was done and taken back may be forgotten. At a target of class A the fence
+// tells. Empty: nothing speaks for that.
+func forgotten(a *signalbox.Action, seal signalbox.Token, frozen bool) string {
+	if a.Forecast.Class != signalbox.ClassC || a.Epoch >= seal.Epoch() && !frozen {
+		return ""
+	}
+	return fmt.Sprintf("the store went back in time since it was claimed, and may have forgotten that it was done and taken back: look at its target's own history, and say signalboxctl settle %s done|not-done", a.ID)
+}
+
 // lookOnce does one round of what the action's class allows.
-func (e *Engine) lookOnce(auth *authority, set *Set, a signalbox.Action, owner string, seal signalbox.Token, begun time.Time) signalbox.Progress {
+func (e *Engine) lookOnce(auth *authority, set *Set, a signalbox.Action, owner string, seal signalbox.Token, begun time.Time, comes string) signalbox.Progress {
 	ctx, cancel := context.WithTimeout(auth.ctx, e.timing.Start)
 	defer cancel()
 	inDoubt := func(err error) signalbox.Progress {
@@ -90,9 +125,14 @@ func (e *Engine) lookOnce(auth *authority, set *Set, a signalbox.Action, owner s
 		if !ok {
 			return signalbox.Progress{Phase: signalbox.InDoubt, Reason: "kind " + a.Step.Kind + " can't seal"}
 		}
+		if err := a.Gate(); err != nil {
+			return inDoubt(err)
+		}
+		step.At(step.SealBefore)
 		if err := sealer.Seal(ctx, a, seal); err != nil {
 			return inDoubt(err)
 		}
+		step.At(step.SealAfter)
 		a.Sealed = seal
 	case class == signalbox.ClassC:
 		if left := begun.Add(time.Duration(a.Forecast.Latency)).Sub(e.o.Now()); left > 0 {
@@ -100,11 +140,23 @@ func (e *Engine) lookOnce(auth *authority, set *Set, a signalbox.Action, owner s
 		}
 	}
 	p := e.probe(ctx, set, a)
+	if comes != "" {
+		return notYet(p, comes)
+	}
 	if c, ok := set.Remediators[a.Step.Kind].(signalbox.Continuer); ok && p.Phase == signalbox.Running && p.Next {
 		a.Gate = e.gate(auth, set, &a, owner)
 		if err := c.Continue(ctx, a); err != nil {
 			p.Reason = "its next write is still to come: " + err.Error()
 		}
+	}
+	return p
+}
+
+// notYet is what a look is worth while a write may still come: that the effect
+// is there, or that it ran, and nothing else.
+func notYet(p signalbox.Progress, comes string) signalbox.Progress {
+	if p.Phase == signalbox.NotStarted || p.Phase == signalbox.Fell && p.Receipt.At.IsZero() || p.Phase == signalbox.Running && p.Next {
+		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: comes}
 	}
 	return p
 }
@@ -151,6 +203,10 @@ func (l *loop) overdue(now time.Time) {
 // progressed takes in what is known of an action that a goroutine drove.
 func (l *loop) progressed(auth *authority, id signalbox.ActionID, p signalbox.Progress) {
 	delete(l.running, id)
+	if cancel := l.settling[id]; cancel != nil {
+		cancel()
+		delete(l.settling, id)
+	}
 	if l.auth == nil {
 		return
 	}
@@ -191,7 +247,16 @@ func (l *loop) progressed(auth *authority, id signalbox.ActionID, p signalbox.Pr
 // finish records an action's end: its targets are free, and an effect is
 // awaited or a spend given back.
 func (l *loop) finish(a *signalbox.Action, stage signalbox.Stage, p signalbox.Progress) {
-	w, now := &write{}, l.now()
+	w := &write{}
+	l.finishIn(w, a, stage, p)
+	step.At(step.ReceiptBefore)
+	if l.commit(w) {
+		step.At(step.ReceiptAfter)
+	}
+}
+
+func (l *loop) finishIn(w *write, a *signalbox.Action, stage signalbox.Stage, p signalbox.Progress) {
+	now := l.now()
 	next, inc := l.action(w, a.ID), l.incident(w, a.Incident)
 	next.Stage, next.Reason, next.EndedAt, next.Receipt = stage, p.Reason, now, p.Receipt
 	for _, t := range a.Forecast.Targets {
@@ -227,7 +292,6 @@ func (l *loop) finish(a *signalbox.Action, stage signalbox.Stage, p signalbox.Pr
 	if stage == signalbox.Done && a.Undoes == "" {
 		l.tellTargetsOwners(w, inc, next)
 	}
-	l.commit(w)
 }
 
 // freed unlocks a target, and notes what stands on it.

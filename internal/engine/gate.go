@@ -8,14 +8,20 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/step"
 	"github.com/signalbox/signalbox/policy"
 )
 
-// gate is what is checked last thing before each write to a target: the lease,
+// gate is what is checked last thing before each write to a target, once the
+// marks outside the store know of it: the lease,
 // the kill file, and the controls as the store has them at that moment, with an
 // acknowledgement where the configuration says that it takes the incident.
 func (e *Engine) gate(auth *authority, set *Set, a *signalbox.Action, owner string) func() error {
 	return func() error {
+		if err := e.advance(); err != nil { // the intent is in them before its effect is there
+			return err
+		}
+		step.At(step.CheckBefore)
 		if reason := e.killed(); reason != "" {
 			return errors.New(reason)
 		}
@@ -33,7 +39,11 @@ func (e *Engine) gate(auth *authority, set *Set, a *signalbox.Action, owner stri
 				return err
 			}
 		}
-		return e.leaseHolds(auth)
+		if err := e.leaseHolds(auth); err != nil {
+			return err
+		}
+		step.At(step.CheckAfter)
+		return nil
 	}
 }
 
@@ -67,8 +77,10 @@ func (e *Engine) leaseHolds(auth *authority) error {
 // killed says why nothing is started on this machine: the kill file, or a store
 // that went back in time; empty: nothing forbids it.
 func (e *Engine) killed() string {
-	if why := e.frozen.Load(); why != nil {
-		return *why
+	for _, why := range []*string{e.barred.Load(), e.frozen.Load()} {
+		if why != nil {
+			return *why
+		}
 	}
 	return killFileReason(e.o.KillFile)
 }

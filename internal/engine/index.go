@@ -98,32 +98,44 @@ func (x *index) read(id signalbox.IncidentID, keys []signalbox.Key) {
 	}
 }
 
-// dueSet holds which incidents must be decided: now, or at a time.
+// dueSet holds which incidents must be decided: now, or at a time. Those that
+// are due now wait in lines, one for each detector, which are served in turn: a
+// storm of one keeps no other waiting.
 type dueSet struct {
-	now   map[signalbox.IncidentID]struct{}
-	at    map[signalbox.IncidentID]time.Time
+	now   map[signalbox.IncidentID]string // the line of each
+	lines map[string]map[signalbox.IncidentID]struct{}
+	at    map[signalbox.IncidentID]timed
 	times timeHeap
 }
 
 func newDueSet() *dueSet {
-	return &dueSet{now: map[signalbox.IncidentID]struct{}{}, at: map[signalbox.IncidentID]time.Time{}}
+	return &dueSet{now: map[signalbox.IncidentID]string{}, lines: map[string]map[signalbox.IncidentID]struct{}{}, at: map[signalbox.IncidentID]timed{}}
 }
 
 func (d *dueSet) clear() { *d = *newDueSet() }
 
-func (d *dueSet) add(id signalbox.IncidentID) { d.now[id] = struct{}{} }
+func (d *dueSet) add(id signalbox.IncidentID, line string) {
+	if _, there := d.now[id]; there {
+		return
+	}
+	d.now[id] = line
+	if d.lines[line] == nil {
+		d.lines[line] = map[signalbox.IncidentID]struct{}{}
+	}
+	d.lines[line][id] = struct{}{}
+}
 
 // schedule makes id due at t, instead of any time set before; zero: never.
-func (d *dueSet) schedule(id signalbox.IncidentID, t time.Time) {
+func (d *dueSet) schedule(id signalbox.IncidentID, line string, t time.Time) {
 	if t.IsZero() {
 		delete(d.at, id)
 		return
 	}
-	if old, ok := d.at[id]; ok && old.Equal(t) {
+	if old, ok := d.at[id]; ok && old.at.Equal(t) {
 		return
 	}
-	d.at[id] = t
-	heap.Push(&d.times, timed{t, id})
+	d.at[id] = timed{t, id, line}
+	heap.Push(&d.times, d.at[id])
 }
 
 // next is when something is due; false: nothing is.
@@ -133,7 +145,7 @@ func (d *dueSet) next() (time.Time, bool) {
 	}
 	for len(d.times) > 0 {
 		top := d.times[0]
-		if at, ok := d.at[top.id]; ok && at.Equal(top.at) {
+		if set, ok := d.at[top.id]; ok && set.at.Equal(top.at) {
 			return top.at, true
 		}
 		heap.Pop(&d.times)
@@ -145,25 +157,39 @@ func (d *dueSet) next() (time.Time, bool) {
 func (d *dueSet) pop(now time.Time, n int) []signalbox.IncidentID {
 	for len(d.times) > 0 && !d.times[0].at.After(now) {
 		top := heap.Pop(&d.times).(timed) //nolint:forcetypeassert // the heap holds nothing else
-		if at, ok := d.at[top.id]; ok && at.Equal(top.at) {
+		if set, ok := d.at[top.id]; ok && set.at.Equal(top.at) {
 			delete(d.at, top.id)
-			d.now[top.id] = struct{}{}
+			d.add(top.id, top.line)
 		}
 	}
 	ids := make([]signalbox.IncidentID, 0, min(n, len(d.now)))
-	for id := range d.now {
-		if len(ids) == n {
-			break
+	for len(ids) < n && len(d.now) > 0 {
+		share := max(1, (n-len(ids))/len(d.lines))
+		for line, waiting := range d.lines {
+			ids = d.take(ids, line, waiting, min(share, n-len(ids)))
 		}
-		ids = append(ids, id)
-		delete(d.now, id)
 	}
 	return ids
 }
 
+// take moves at most n of a line to ids.
+func (d *dueSet) take(ids []signalbox.IncidentID, line string, waiting map[signalbox.IncidentID]struct{}, n int) []signalbox.IncidentID {
+	for id := range waiting {
+		if n == 0 {
+			return ids
+		}
+		ids, n = append(ids, id), n-1
+		delete(waiting, id)
+		delete(d.now, id)
+	}
+	delete(d.lines, line)
+	return ids
+}
+
 type timed struct {
-	at time.Time
-	id signalbox.IncidentID
+	at   time.Time
+	id   signalbox.IncidentID
+	line string
 }
 
 type timeHeap []timed

@@ -15,6 +15,9 @@ import (
 // become durable. It does not wait for the store.
 func (e *Engine) Observe(ctx context.Context, detector string, at time.Time, good bool, readings, edges []signalbox.Reading) {
 	e.post(ctx, func(l *loop) {
+		if l.standing {
+			return // a round that was under way when another began to lead
+		}
 		if !l.warm {
 			l.seen[detector] = true
 			l.warmUp()
@@ -257,6 +260,9 @@ func (l *loop) gather(limit int) (w *write, taken, next int) {
 		}
 		for _, word := range it.batch.Words {
 			l.said(w, word)
+		}
+		if heard := l.set().Heard; heard != nil && !it.batch.Heard.IsZero() {
+			heard(it.batch.Source, it.batch.Heard)
 		}
 		w.inbox = append(w.inbox, it.key)
 		taken, next = taken+1, 0

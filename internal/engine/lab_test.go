@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"testing"
 	"testing/synctest"
 	"time"
 
@@ -24,6 +25,14 @@ type line struct {
 	cut atomic.Bool
 	// commit, if not nil, stands for Commit; it is set before the process runs.
 	commit func(ctx context.Context, t store.Txn) (store.Revision, error)
+	read   atomic.Int64 // bytes that were listed and got
+}
+
+// reads counts what was read.
+func (l *line) reads(kvs ...store.KV) {
+	for _, kv := range kvs {
+		l.read.Add(int64(len(kv.Key) + len(kv.Value)))
+	}
 }
 
 func (l *line) alive() error {
@@ -37,14 +46,18 @@ func (l *line) List(ctx context.Context, prefix string) ([]store.KV, store.Revis
 	if err := l.alive(); err != nil {
 		return nil, 0, err
 	}
-	return l.Store.List(ctx, prefix)
+	kvs, rev, err := l.Store.List(ctx, prefix)
+	l.reads(kvs...)
+	return kvs, rev, err
 }
 
 func (l *line) Get(ctx context.Context, key string) (store.KV, bool, error) {
 	if err := l.alive(); err != nil {
 		return store.KV{}, false, err
 	}
-	return l.Store.Get(ctx, key)
+	kv, ok, err := l.Store.Get(ctx, key)
+	l.reads(kv)
+	return kv, ok, err
 }
 
 func (l *line) Commit(ctx context.Context, t store.Txn) (store.Revision, error) {
@@ -119,6 +132,7 @@ type points struct {
 	down     bool          // nothing is reached
 	refuses  bool          // requests are refused, surely without an effect
 	atDoor   func()        // runs before the gate is asked
+	pastDoor func()        // runs after it, before anything is sent
 	atLook   func()        // runs in each Preview
 }
 
@@ -159,6 +173,12 @@ func (p *points) Start(ctx context.Context, a signalbox.Action) (signalbox.Recei
 	}
 	if err := a.Gate(); err != nil {
 		return signalbox.Receipt{}, &signalbox.Failure{Reason: "not started", Err: err}
+	}
+	p.mu.Lock()
+	pastDoor := p.pastDoor
+	p.mu.Unlock()
+	if pastDoor != nil {
+		pastDoor()
 	}
 	p.mu.Lock()
 	if p.down {
@@ -362,4 +382,11 @@ func (w *world) restore(ctx context.Context, e *engine.Engine) bool {
 		w.mu.Unlock()
 	}
 	return true
+}
+
+type testWriter struct{ t *testing.T }
+
+func (w testWriter) Write(b []byte) (int, error) {
+	w.t.Log(strings.TrimSpace(string(b)))
+	return len(b), nil
 }

@@ -24,21 +24,32 @@ type loop struct {
 
 	last      map[signalbox.IncidentID]*signalbox.Decision // newest decision of each open incident
 	confirmed map[signalbox.IncidentID]confirmation
-	asking    map[signalbox.IncidentID]bool // confirmations and previews under way
-	running   map[signalbox.ActionID]bool   // a goroutine of ours drives it
-	sending   map[string]bool               // pages on their way, by key
-	retry     map[string]retry              // pages that failed, by key
-	good      map[string]time.Time          // last good round of each detector
-	recalled  map[string]time.Time          // of good, what the store knew when the term began
-	durable   map[string]time.Time          // of good, what this replica recorded or found
-	inbox     []inboxItem                   // readings that are durable and not yet incidents
-	taken     map[string]bool               // the keys of inbox
-	seen      map[string]bool               // detectors that had a round since the start
-	warmBy    time.Time                     // when decisions begin at the latest; zero: no term yet
+	asking    map[signalbox.IncidentID]bool             // confirmations and previews under way
+	running   map[signalbox.ActionID]bool               // a goroutine of ours drives it
+	settling  map[signalbox.ActionID]context.CancelFunc // of running: those whose doubt it settles
+	claimed   signalbox.Token                           // the newest action's that this process claimed
+	rested    signalbox.Token                           // up to which it has said that nothing is under way
+	resting   bool                                      // it is saying so
+	sending   map[string]bool                           // pages on their way, by key
+	retry     map[string]retry                          // pages that failed, by key
+	good      map[string]time.Time                      // last good round of each detector
+	recalled  map[string]time.Time                      // of good, what the store knew when the term began
+	durable   map[string]time.Time                      // of good, what this replica recorded or found
+	inbox     []inboxItem                               // readings that are durable and not yet incidents
+	taken     map[string]bool                           // the keys of inbox
+	seen      map[string]bool                           // detectors that had a round since the start
+	warmBy    time.Time                                 // when decisions begin at the latest; zero: no term yet
 	warm      bool
 	stopping  bool
 
-	goneSince  time.Time        // since when there is no term
+	streaks  []signalbox.Streak // that the leader before counted
+	counted  []signalbox.Streak // that the last heartbeat told
+	terms    int                // that began here
+	standing bool               // another replica leads
+	otherAt  time.Time          // when that was seen last
+	mirrors  *signalbox.State   // the leader's state, while standing by; nil: not known
+
+	goneSince  time.Time        // since when there is no term, and nobody is known to lead
 	wasState   *signalbox.State // of the last term, for direct pages
 	pending    []waiting        // readings that could not be recorded yet
 	direct     *directPager
@@ -52,6 +63,7 @@ type loop struct {
 	nextLate   time.Time                          // an estimate passes then at the earliest; zero: pages or owners have changed
 	nextClimb  time.Time                          // a page is not acknowledged in time then at the earliest; zero: pages or owners have changed
 	archiving  bool
+	marking    bool
 
 	looks    map[signalbox.IncidentID]bool // incidents that are being looked around, or wait for it
 	unlooked []signalbox.IncidentID        // those that wait, in the order of their opening
@@ -69,7 +81,7 @@ func newLoop(e *Engine) *loop {
 		e: e, state: signalbox.NewState(), facts: signalbox.NewFacts(), due: newDueSet(),
 		index: newIndex(signalbox.NewState()),
 		last:  map[signalbox.IncidentID]*signalbox.Decision{}, confirmed: map[signalbox.IncidentID]confirmation{},
-		asking: map[signalbox.IncidentID]bool{}, running: map[signalbox.ActionID]bool{},
+		asking: map[signalbox.IncidentID]bool{}, running: map[signalbox.ActionID]bool{}, settling: map[signalbox.ActionID]context.CancelFunc{},
 		sending: map[string]bool{}, retry: map[string]retry{}, good: map[string]time.Time{}, taken: map[string]bool{},
 		seen: map[string]bool{}, shadowed: map[signalbox.IncidentID]time.Time{},
 		looks: map[signalbox.IncidentID]bool{},
@@ -141,12 +153,15 @@ func (l *loop) tick() {
 	l.readKillFile()
 	now := l.now()
 	if l.auth == nil {
-		l.withoutStore(now)
+		l.atRest()
+		l.between(now)
 		return
 	}
+	l.e.metrics.agrees(true)
 	l.warmUp()
 	l.settleDirect(now)
 	l.flushPending()
+	l.mark()
 	l.overdue(now)
 	if l.auth != nil {
 		l.climb(now)
@@ -156,7 +171,7 @@ func (l *loop) tick() {
 		l.pollAcks(now)
 		l.useSecond(now)
 	}
-	if !now.Before(l.nextBeat) && l.auth != nil {
+	if (!now.Before(l.nextBeat) || l.broken()) && l.auth != nil {
 		l.nextBeat = now.Add(l.e.timing.Beat)
 		l.beat(now)
 	}
@@ -224,6 +239,7 @@ func (l *loop) beat(now time.Time) {
 			b.Good[d] = at
 		}
 	}
+	l.counting(b)
 	var w write
 	w.put(journal.PutHeartbeat(b))
 	if l.commit(&w) {
@@ -296,9 +312,7 @@ func (l *loop) archive() {
 			if errors.Is(err, journal.ErrDiverged) {
 				// What was exported is not what the store holds: it was
 				// restored from an older copy, or changed by another's hand.
-				why := "the journal's archive and the store differ: " + err.Error()
-				l.e.frozen.Store(&why)
-				l.readKillFile()
+				l.freeze("the journal's archive and the store differ: " + err.Error())
 			}
 			if err != nil {
 				l.e.metrics.loopFailed("archive")
@@ -326,7 +340,7 @@ func (l *loop) watched(a *authority, b store.Batch) {
 	}
 	foreign := b.Events[:0:0]
 	for _, ev := range b.Events {
-		if ev.Key == signalbox.ControlsKey && int64(ev.Mod) > l.state.Rev[signalbox.ControlsKey] {
+		if k := signalbox.Key(ev.Key); (k == signalbox.ControlsKey || k == signalbox.StoreKey) && int64(ev.Mod) > l.state.Rev[k] {
 			foreign = append(foreign, ev)
 		}
 	}
@@ -340,5 +354,8 @@ func (l *loop) watched(a *authority, b store.Batch) {
 	}
 	for _, k := range keys {
 		l.touch(k)
+	}
+	if f := l.state.Store.Frozen; f != nil && l.e.frozen.Load() == nil { // another replica's marks know more
+		l.freeze(f.Why)
 	}
 }

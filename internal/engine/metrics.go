@@ -12,6 +12,9 @@ import (
 type metrics struct {
 	pagerFailing  *prometheus.GaugeVec
 	leading       prometheus.Gauge
+	standingBy    prometheus.Gauge
+	configAgrees  prometheus.Gauge
+	frozen        prometheus.Gauge
 	received      prometheus.Counter
 	refused       prometheus.Counter
 	dropped       prometheus.Counter
@@ -37,6 +40,9 @@ type metrics struct {
 func newMetrics(reg prometheus.Registerer) *metrics {
 	m := &metrics{
 		leading:       gauge("leading", "1 while this process leads and its store answers."),
+		standingBy:    gauge("standing_by", "1 while another replica leads, and this one would when it is gone."),
+		configAgrees:  gauge("config_active", "1 while the configuration of this process is the one in force among the replicas."),
+		frozen:        gauge("frozen", "1 while the store does not agree with what is kept outside of it, and nothing is started."),
 		received:      counter("readings_received_total", "Readings of webhooks that were made durable."),
 		refused:       counter("readings_refused_total", "Readings of webhooks that could not be made durable; their sender was told so."),
 		dropped:       counter("readings_dropped_total", "Readings that did not fit among those that wait for the store."),
@@ -64,11 +70,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m.pages = counters(reg, "page_events_total", "Events to the pager.", "result", "sent", "retried", "refused", "direct", "second")
 	m.pagerFailing = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "signalbox_pager_failing", Help: "1 while the pager of an owner takes nothing."}, []string{"owner"})
 	reg.MustRegister(m.pagerFailing)
-	for _, loop := range []string{"decide", "inbox", "pages", "heartbeat", "archive", "commit", "lead"} {
+	for _, loop := range []string{"decide", "inbox", "pages", "heartbeat", "archive", "commit", "lead", "marks"} {
 		m.loopLast.WithLabelValues(loop)
 		m.loopErrors.WithLabelValues(loop)
 	}
-	reg.MustRegister(m.leading, m.received, m.refused, m.dropped, m.opened, m.controls, m.open, m.inFlight, m.thrown, m.owed,
+	reg.MustRegister(m.leading, m.standingBy, m.configAgrees, m.frozen, m.received, m.refused, m.dropped, m.opened, m.controls, m.open, m.inFlight, m.thrown, m.owed,
 		m.decideSeconds, m.loopLast, m.loopErrors)
 	return m
 }
@@ -93,6 +99,14 @@ func counters[K ~string](reg prometheus.Registerer, name, help, label string, va
 
 func (m *metrics) loopDone(loop string, at time.Time) {
 	m.loopLast.WithLabelValues(loop).Set(float64(at.UnixMilli()) / 1e3)
+}
+
+func (m *metrics) agrees(with bool) {
+	if with {
+		m.configAgrees.Set(1)
+	} else {
+		m.configAgrees.Set(0)
+	}
 }
 
 func (m *metrics) loopFailed(loop string) { m.loopErrors.WithLabelValues(loop).Inc() }

@@ -29,7 +29,8 @@ func (l *loop) noteOn(w *write, key string, k signalbox.NoteKind, text string) {
 	}
 	set := l.set()
 	step, _, err := set.reach(old.Owner, old.Rung)
-	if _, takes := set.pager(step).(kind.Noter); err != nil || !takes || len(old.Notes) > mostNotes {
+	noter, can := set.pager(step).(kind.Noter)
+	if err != nil || len(old.Notes) > mostNotes || !can || !noter.TakesNotes(step.Spec) {
 		return
 	}
 	p := l.page(w, key)

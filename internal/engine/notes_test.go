@@ -20,7 +20,11 @@ type notebook struct {
 	notes     []signalbox.Note
 	noteTakes time.Duration
 	noteFails error
+	deaf      bool
 }
+
+// TakesNotes implements kind.Noter.
+func (b *notebook) TakesNotes(json.RawMessage) bool { return !b.deaf }
 
 // Note implements kind.Noter. What was on its way is taken, whatever becomes of
 // its sender.
@@ -115,6 +119,29 @@ func TestNoteIsTriedAgainUntilItIsTakenAndPassedOverWhenRefused(t *testing.T) {
 		w.estimate(time.Now().Add(time.Hour), "four")
 		w.after(10 * time.Second)
 		expect(t, "told", strings.Join(b.estimates(), " "), "one two four")
+		w.audit(nil)
+	})
+}
+
+// An owner's pager that takes no notes costs nothing: they are not recorded.
+func TestNotesThatAreToldNowhereAreNotRecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := &notebook{phone: newPhone(w), deaf: true}
+		w.set.Pager = b
+		w.start()
+		w.after(20 * time.Second)
+		w.make(plainOne, "queue/psp", 9)
+		w.after(20 * time.Second)
+		pages := w.state().Pages
+		for _, p := range pages {
+			if len(p.Notes) > 0 {
+				t.Errorf("page %s has %d notes", p.Key, len(p.Notes))
+			}
+		}
+		if len(pages) != 1 || len(b.notes) > 0 {
+			t.Errorf("got %d pages and %d notes, want one page and no note", len(pages), len(b.notes))
+		}
 		w.audit(nil)
 	})
 }

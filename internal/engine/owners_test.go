@@ -132,6 +132,9 @@ func TestIncidentsOfOneCauseShareAPage(t *testing.T) {
 				if text := strings.Join(last.body.Evidence, "\n"); !strings.Contains(text, "db/psp") || !strings.Contains(text, "queue/psp") {
 					t.Errorf("the page must tell both, got %q", text)
 				}
+				if !strings.HasPrefix(last.body.Summary, c.first+" and ") || last.body.Source != c.first {
+					t.Errorf("the page must be headed by %s, got %q from %q", c.first, last.body.Summary, last.body.Source)
+				}
 				w.die()
 				w.start()
 				w.after(20 * time.Second)
@@ -153,6 +156,30 @@ func TestIncidentsOfOneCauseShareAPage(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What depends on a root cause is paged before it: the page is headed by the root
+// all the same, once that is on it.
+func TestPageOfACauseIsHeadedByTheRoot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := guarded(t, func(c *policy.Config) {
+			c.Depends = []policy.Dependency{{Subject: "queue/{{name}}", On: []string{"db/{{name}}"}}}
+		})
+		p := newPhone(w)
+		w.start()
+		w.after(20 * time.Second)
+		w.make(readsLag, "db/psp", 5)
+		w.make(plainOne, "queue/psp", 5)
+		w.after(20 * time.Second)
+		last := p.accepted()[len(p.accepted())-1]
+		if !strings.HasPrefix(last.body.Summary, "db/psp and 1 more: ") || last.body.Source != "db/psp" {
+			t.Errorf("the page must be headed by db/psp, got %q from %q", last.body.Summary, last.body.Source)
+		}
+		w.make(readsLag, "db/psp", 0)
+		w.make(plainOne, "queue/psp", 0)
+		w.after(10 * time.Minute)
+		w.audit(nil)
+	})
 }
 
 // Two incidents whose plans touch one target are one page.

@@ -3,23 +3,51 @@ package engine
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/kind"
 )
 
+// tells has a page say what is so when the write is committed. Others that
+// join it in the same write need no body of their own.
+func (w *write) tells(key string) {
+	if w.told == nil {
+		w.told = map[string]bool{}
+	}
+	w.told[key] = true
+}
+
+// tell makes the bodies of the pages that are to say what is so.
+func (l *loop) tell(w *write) {
+	for key := range w.told {
+		if p := w.pages[key]; p != nil && p.Event == signalbox.PageTrigger {
+			plan := p.Body.Plan
+			p.Body = l.body(w, p)
+			p.Body.Plan = plan
+		}
+	}
+	w.told = nil
+}
+
 // body writes what a person reads: what is ill, what was done, what is thrown
 // now and how each is taken back.
 func (l *loop) body(w *write, p *signalbox.Page) signalbox.PageBody {
 	b := signalbox.PageBody{Severity: "critical", At: p.At, Labels: map[string]string{}}
+	var head *signalbox.Incident
+	ofCause := strings.HasPrefix(p.Key, groupBase(causeGroup))
 	for i, id := range p.Incidents {
 		inc := l.known(w, id)
 		if inc == nil || i > mostLines { // more would be cut off again
 			continue
 		}
 		r := &inc.Reading
+		if p.Key == inc.DedupKey || ofCause && p.Key == l.groupKey(w, causeGroup+string(id)) {
+			head = inc
+		}
 		b.Evidence = append(append(b.Evidence, incidentLine(inc)), findings(inc)...)
 		b.Links = append(b.Links, links(inc)...)
 		b.Source = r.Subject
@@ -36,11 +64,14 @@ func (l *loop) body(w *write, p *signalbox.Page) signalbox.PageBody {
 		}
 	}
 	shorten(&b, len(p.Incidents))
-	switch n := len(p.Incidents); n {
-	case 0:
+	switch n := len(p.Incidents); {
+	case n == 0:
 		b.Summary = p.Why
-	case 1:
+	case n == 1:
 		b.Summary = fmt.Sprintf("%s: %s", b.Source, p.Why)
+	case head != nil: // the cause of the others, or the first of them
+		b.Source, b.Labels = head.Reading.Subject, maps.Clone(head.Reading.Labels)
+		b.Summary = fmt.Sprintf("%s and %d more: %s", b.Source, n-1, p.Why)
 	default:
 		b.Source, b.Labels = "signalbox", nil
 		b.Summary = fmt.Sprintf("%d incidents: %s", n, p.Why)
@@ -94,9 +125,13 @@ func incidentLine(inc *signalbox.Incident) string {
 }
 
 func done(a *signalbox.Action) string {
-	text := fmt.Sprintf("%s %s to %s", a.ClaimedAt.UTC().Format(time.TimeOnly), a.Step.Name, a.Step.To)
-	if a.Undoes != "" {
-		text = fmt.Sprintf("%s %s back to %s", a.ClaimedAt.UTC().Format(time.TimeOnly), a.Step.Name, a.Step.To)
+	text := a.ClaimedAt.UTC().Format(time.TimeOnly) + " " + a.Step.Name
+	switch {
+	case a.Step.To == "": // a page, an announcement: it has no position
+	case a.Undoes != "":
+		text += " back to " + a.Step.To
+	default:
+		text += " to " + a.Step.To
 	}
 	text += ": " + string(a.Stage)
 	if a.Outcome != "" {

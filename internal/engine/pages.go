@@ -28,7 +28,8 @@ func (l *loop) wantPage(w *write, inc *signalbox.Incident, note signalbox.PageNo
 			l.made[note.Owner] = append(policy.Lately(l.made[note.Owner], now), policy.Made{Detector: inc.Reading.Detector, At: now})
 		}
 	}
-	if !slices.Contains(p.Incidents, inc.ID) {
+	joins := !slices.Contains(p.Incidents, inc.ID)
+	if joins {
 		p.Incidents = append(slices.Clone(p.Incidents), inc.ID)
 	}
 	for _, c := range note.Causes {
@@ -40,14 +41,17 @@ func (l *loop) wantPage(w *write, inc *signalbox.Incident, note signalbox.PageNo
 	// Others that join a group before it is sent need no page of their own.
 	if fresh || p.Sent == p.Want || l.sending[key] {
 		p.Want++
+		if !fresh && joins { // a group that grows is told again once it has gathered
+			p.Due = now.Add(wait)
+		}
 	}
 	inc.Page, inc.PageAfter = key, note.Why
 	plan := p.Body.Plan
 	if fresh || len(note.Plan) > 0 {
 		plan = note.Plan
 	}
-	p.Body = l.body(w, p)
 	p.Body.Plan = plan
+	w.tells(key)
 	w.entry(journal.PageWanted, inc.ID, "", note)
 	l.e.o.Log.Info("page", "incident", inc.ID, "subject", inc.Reading.Subject, "owner", p.Owner, "page", key, "why", note.Why)
 	l.inform(w, inc)
@@ -79,7 +83,7 @@ func (l *loop) pageOf(w *write, inc *signalbox.Incident, note *signalbox.PageNot
 		return own, 0 // others wait on it already; if they paged another, this owner must know too
 	}
 	if note.Group == "" {
-		if key := l.sharing(note); key != "" {
+		if key := l.sharing(w, note); key != "" {
 			return key, 0
 		}
 		note.Group = policy.Storm(note.Owner, inc.Reading.Detector, l.made[note.Owner], l.now())
@@ -107,19 +111,27 @@ func (l *loop) hasRoom(w *write, key string) bool {
 
 // sharing is an open page to the same owner with a cause in common; of several,
 // the oldest.
-func (l *loop) sharing(note *signalbox.PageNote) string {
+func (l *loop) sharing(w *write, note *signalbox.PageNote) string {
 	if len(note.Causes) == 0 {
 		return ""
 	}
 	var found *signalbox.Page
-	for _, p := range l.state.Pages {
+	look := func(p *signalbox.Page) {
 		if p.Owner != note.Owner || p.Of != "" || p.Event != signalbox.PageTrigger || len(p.Incidents) == 0 || len(p.Incidents) >= mostTogether {
-			continue
+			return
 		}
 		common := slices.ContainsFunc(note.Causes, func(c string) bool { return slices.Contains(p.Causes, c) })
 		if common && (found == nil || cmp.Or(p.MadeAt.Compare(found.MadeAt), cmp.Compare(p.Key, found.Key)) < 0) {
 			found = p
 		}
+	}
+	for key, p := range l.state.Pages {
+		if w.pages[key] == nil {
+			look(p)
+		}
+	}
+	for _, p := range w.pages {
+		look(p)
 	}
 	if found == nil {
 		return ""
@@ -129,7 +141,7 @@ func (l *loop) sharing(note *signalbox.PageNote) string {
 
 // groupKey is the key of a group's page; when one is full the next begins.
 func (l *loop) groupKey(w *write, group string) string {
-	base := "signalbox-group-" + signalbox.KeyPart(group)
+	base := groupBase(group)
 	for n := 1; ; n++ {
 		key := fmt.Sprintf("%s-%d", base, n)
 		if p := l.knownPage(w, key); p == nil || len(p.Incidents) < mostTogether {
@@ -138,6 +150,8 @@ func (l *loop) groupKey(w *write, group string) string {
 	}
 }
 
+func groupBase(group string) string { return "signalbox-group-" + signalbox.KeyPart(group) }
+
 // refreshPage rewrites what a page that is not sent yet says.
 func (l *loop) refreshPage(w *write, inc *signalbox.Incident) {
 	old := l.state.Pages[inc.Page]
@@ -145,9 +159,7 @@ func (l *loop) refreshPage(w *write, inc *signalbox.Incident) {
 		return
 	}
 	p := l.page(w, inc.Page)
-	plan := p.Body.Plan
-	p.Body = l.body(w, p)
-	p.Body.Plan = plan
+	w.tells(inc.Page)
 	if l.sending[inc.Page] {
 		p.Want++ // what is on its way says less
 	}
@@ -210,7 +222,7 @@ func (l *loop) endPage(w *write, p *signalbox.Page) {
 func (l *loop) pageStep(d *signalbox.Decision, now time.Time) {
 	w := &write{}
 	inc := l.incident(w, d.Incident)
-	id := signalbox.ActionID(fmt.Sprintf("%s-%d", d.Incident, len(inc.Actions)+1))
+	id := l.actionID(inc)
 	a := l.action(w, id)
 	*a = signalbox.Action{
 		ID: id, Incident: d.Incident, Policy: d.Plan.Policy, Index: d.Next, Step: *d.Step, Stage: signalbox.Done, Attempts: 1,

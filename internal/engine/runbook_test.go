@@ -201,3 +201,35 @@ func TestPlanOfTheOldShapeGoesOn(t *testing.T) {
 		t.Errorf("a step without flow must be written as before: %s, %v", again, err)
 	}
 }
+
+// All is well before the second step of a chain was approved: it is not run, and
+// its owner is told so, on the page, in what explains the incident, and at its end.
+func TestChainThatIsCutShortIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one, two := on("one", next), on("two", signalbox.Flow{})
+		one.Undo, two.Undo = signalbox.UndoNever, signalbox.UndoNever
+		w := newWorld(t, runs(one, two))
+		y := newYard(w, "one", "two")
+		y["two"].down = true // it can't be looked at yet
+		w.start()
+		w.after(20 * time.Second)
+		w.make(readsLag, "db/eu", 5)
+		w.after(15 * time.Second)
+		expect(t, "effects while it is ill", y.each(), "one:b, two:")
+		w.make(readsLag, "db/eu", 0)
+		y["two"].with(func() { y["two"].down = false })
+		w.after(time.Minute)
+		const said = "not run: two to b, since db/eu was well before its turn"
+		if e := w.pager.last(); e.event != signalbox.PageTrigger || !strings.Contains(e.body.Summary, said) {
+			t.Errorf("the page: %s %q", e.event, e.body.Summary)
+		}
+		w.after(5 * time.Minute) // after_healthy is over
+		for _, inc := range w.state().Incidents {
+			if !inc.Closed() || !strings.Contains(inc.EndReason, said) {
+				t.Errorf("its end: %q, %s", inc.End, inc.EndReason)
+			}
+		}
+		expect(t, "effects", y.each(), "one:b, two:")
+		y.audit(w)
+	})
+}

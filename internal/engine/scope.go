@@ -67,6 +67,13 @@ func (l *loop) wholeScope(c *signalbox.Control) error {
 
 // scopesOf are the scopes that a control of one scope is in at once.
 func (l *loop) scopesOf(scope string) []string {
+	if action, ok := strings.CutPrefix(scope, "action/"); ok {
+		a := l.state.Actions[signalbox.ActionID(action)]
+		if a == nil {
+			return []string{scope}
+		}
+		return append([]string{scope, "policy/" + a.Policy}, l.scopesOf("incident/"+string(a.Incident))...)
+	}
 	id, ok := strings.CutPrefix(scope, "incident/")
 	if !ok {
 		return []string{scope}

@@ -9,6 +9,7 @@ import (
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/journal"
 	"github.com/signalbox/signalbox/internal/kind"
+	"github.com/signalbox/signalbox/internal/step"
 )
 
 // sendPages sends what is owed, each page in a goroutine of its own, one at a
@@ -24,7 +25,9 @@ func (l *loop) sendPages() {
 		go func() {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(auth.ctx), l.e.timing.Start)
 			defer cancel()
+			step.At(step.PageWanted)
 			err := sendPage(ctx, set, &page)
+			step.At(step.PageSent)
 			l.e.post(context.WithoutCancel(ctx), func(l *loop) { l.sent(auth, &page, err) })
 		}()
 	}

@@ -6,6 +6,7 @@ import (
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/journal"
+	"github.com/signalbox/signalbox/internal/step"
 )
 
 // settle writes down what new evidence says of an action, and counts what did
@@ -43,30 +44,34 @@ func (l *loop) settle(d *signalbox.Decision, now time.Time) {
 		k = signalbox.StatusUpdate
 	}
 	l.tellNote(w, inc, k, "%s to %s: %s", a.Step.Name, a.Step.To, d.Outcome)
-	l.commit(w)
+	step.At(step.VerifyBefore)
+	if l.commit(w) {
+		step.At(step.VerifyAfter)
+	}
 }
 
-// resolve brings an incident to its end, and its page with it.
-func (l *loop) resolve(d *signalbox.Decision, now time.Time) {
-	w := &write{}
+// resolve adds to w that an incident comes to its end, and its page with it.
+func (l *loop) resolve(w *write, d *signalbox.Decision, now time.Time) {
 	inc := l.incident(w, d.Incident)
 	inc.End, inc.ClosedAt, inc.EndReason = d.End, now, blocking(d)
 	w.entry(journal.IncidentClosed, d.Incident, "", d)
 	l.leavePage(w, inc)
-	l.e.metrics.closed[d.End].Inc()
 	l.e.o.Log.Info("incident closed", "incident", d.Incident, "subject", inc.Reading.Subject, "end", d.End, "because", inc.EndReason)
-	if !l.commit(w) {
-		return
-	}
-	r := inc.Reading
-	if r.Condition == signalbox.Clear && r.Episode != "" {
-		l.facts.Drop(r.Detector, r.Series, r.Episode)
+}
+
+// resolved forgets what was kept for an incident that is closed.
+func (l *loop) resolved(d *signalbox.Decision) {
+	l.e.metrics.closed[d.End].Inc()
+	if inc := l.state.Incidents[d.Incident]; inc != nil {
+		if r := inc.Reading; r.Condition == signalbox.Clear && r.Episode != "" {
+			l.facts.Drop(r.Detector, r.Series, r.Episode)
+		}
 	}
 	l.wants(d.Incident, nil)
 	delete(l.last, d.Incident)
 	delete(l.confirmed, d.Incident)
 	delete(l.shadowed, d.Incident)
-	l.due.schedule(d.Incident, time.Time{})
+	l.due.schedule(d.Incident, "", time.Time{})
 }
 
 // thrownNow lists what stands where an action put it: of one incident, or of

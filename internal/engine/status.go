@@ -12,10 +12,16 @@ import (
 // Status is what the engine is about, for people and for scripts.
 type Status struct {
 	At        time.Time              `json:"at"`
-	Leading   bool                   `json:"leading"` // this process leads and its store answers
+	Replica   string                 `json:"replica"`
+	Leading   bool                   `json:"leading"`             // this process leads and its store answers
+	StandsBy  bool                   `json:"stands_by,omitempty"` // another replica leads
+	Leader    string                 `json:"leader,omitempty"`    // who leads, where that is known
+	Present   []Present              `json:"present,omitempty"`   // the replicas that are there
+	Loaded    string                 `json:"loaded"`              // the configuration that this process has
 	KillFile  string                 `json:"kill_file,omitempty"`
 	Config    signalbox.ActiveConfig `json:"config"`
 	Controls  signalbox.Controls     `json:"controls"`
+	Store     signalbox.StoreState   `json:"store"`
 	Incidents []IncidentStatus       `json:"incidents"` // open ones, oldest first
 	Thrown    []signalbox.Thrown     `json:"thrown"`
 	Stopped   []signalbox.Target     `json:"stopped"` // targets that automation has stopped on until they are released
@@ -33,8 +39,15 @@ type IncidentStatus struct {
 // last.
 func (e *Engine) Status(ctx context.Context) (Status, error) {
 	var st Status
-	err := e.call(ctx, func(l *loop) { st = l.status() })
-	return st, err
+	if err := e.call(ctx, func(l *loop) { st = l.status() }); err != nil {
+		return st, err
+	}
+	if st.Leading || st.StandsBy {
+		within, cancel := context.WithTimeout(ctx, lookWait)
+		defer cancel()
+		st.Present, _ = e.Present(within) // all the rest is known without it
+	}
+	return st, nil
 }
 
 func (l *loop) status() Status {
@@ -42,7 +55,13 @@ func (l *loop) status() Status {
 	if l.auth == nil && l.wasState != nil {
 		s = l.wasState
 	}
-	st := Status{At: l.now(), Leading: l.auth != nil, KillFile: l.facts.KillFile, Config: s.Active, Controls: s.Controls, Thrown: l.thrownNow(s, "")}
+	st := Status{Replica: l.e.o.Replica, StandsBy: l.standing, Loaded: l.set().Hash, At: l.now(), Leading: l.auth != nil, KillFile: l.facts.KillFile, Config: s.Active, Controls: s.Controls, Store: s.Store, Thrown: l.thrownNow(s, "")}
+	switch {
+	case l.auth != nil:
+		st.Leader = l.e.o.Replica
+	case l.standing && l.mirrors != nil:
+		st.Leader = leaderOf(s)
+	}
 	for id, inc := range s.Incidents {
 		if inc.Closed() {
 			continue

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync"
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
@@ -22,25 +23,21 @@ type authority struct {
 
 // lead acquires leadership again and again, and runs a term in each.
 func (e *Engine) lead(ctx context.Context) {
-	pause := e.timing.Retry
+	e.arrive(ctx)
+	pause, failed := e.timing.Retry, false
 	for ctx.Err() == nil {
-		lead, err := e.o.Store.Lead(ctx, "engine")
-		if err != nil {
+		if !failed {
+			pause = e.timing.Retry
+		}
+		lead, err := e.awaitLead(ctx, &pause, failed)
+		if failed = err != nil; failed {
 			e.metrics.loopFailed("lead")
 			e.o.Log.Warn("not leading", "error", err, "again_in", pause)
-			pause = e.wait(ctx, pause)
 			continue
 		}
-		pause = e.timing.Retry
-		for lead.Context().Err() == nil && ctx.Err() == nil {
-			began, err := e.runTerm(ctx, lead)
-			if began {
-				pause = e.timing.Retry
-			}
-			if err != nil && ctx.Err() == nil {
-				e.o.Log.Warn("term ended", "error", err, "again_in", pause)
-				pause = e.wait(ctx, pause)
-			}
+		failed = !e.terms(ctx, lead)
+		if ctx.Err() != nil && e.o.HandOver != nil {
+			e.handOver(ctx)
 		}
 		resign, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		if err := lead.Resign(resign); err != nil {
@@ -48,6 +45,53 @@ func (e *Engine) lead(ctx context.Context) {
 		}
 		cancel()
 	}
+}
+
+// handOver lets the store prepare for the end of this process.
+func (e *Engine) handOver(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if err := e.o.HandOver(ctx); err != nil {
+		e.o.Log.Info("the store was not handed over: it elects another leader by itself", "error", err)
+	}
+}
+
+// awaitLead waits until this process leads, first for the pause after a
+// failure; meanwhile it stands by.
+func (e *Engine) awaitLead(ctx context.Context, pause *time.Duration, failed bool) (store.Leadership, error) {
+	waiting, led := context.WithCancel(ctx)
+	var stands sync.WaitGroup
+	stands.Go(func() { e.standBy(waiting) })
+	defer stands.Wait()
+	defer led()
+	if failed {
+		*pause = e.wait(ctx, *pause)
+	}
+	lead, err := e.contend(ctx)
+	if err == nil {
+		e.own.Store(int64(lead.Fence().Rev))
+	}
+	return lead, err
+}
+
+// terms runs terms as long as this process leads. It returns false where none
+// can begin here: another replica may be able to.
+func (e *Engine) terms(ctx context.Context, lead store.Leadership) bool {
+	pause := e.timing.Retry
+	for lead.Context().Err() == nil && ctx.Err() == nil {
+		began, err := e.runTerm(ctx, lead)
+		if began {
+			pause = e.timing.Retry
+		}
+		if err != nil && ctx.Err() == nil {
+			e.o.Log.Warn("term ended", "error", err, "again_in", pause)
+			if !began && !errors.Is(err, store.ErrUnavailable) {
+				return false
+			}
+			pause = e.wait(ctx, pause)
+		}
+	}
+	return true
 }
 
 // wait pauses and returns the next, longer pause.
@@ -71,12 +115,19 @@ func (e *Engine) runTerm(ctx context.Context, lead store.Leadership) (began bool
 	if err != nil {
 		return false, fmt.Errorf("load the state: %w", err)
 	}
+	if err := e.mayLead(tctx, state.Active.Hash); err != nil {
+		return false, err
+	}
+	d, err := e.doubts(tctx, state)
+	if err != nil {
+		return false, fmt.Errorf("compare the store with its marks: %w", err)
+	}
 	a := &authority{lead: lead, ctx: tctx, cancel: cancel}
-	if !e.post(tctx, func(l *loop) { l.begin(a, state) }) {
+	if !e.post(tctx, func(l *loop) { l.begin(a, state, d.why) }) {
 		return false, context.Cause(tctx)
 	}
 	defer e.post(context.WithoutCancel(ctx), func(l *loop) { l.end(a, context.Cause(tctx)) })
-	for _, prefix := range []string{journal.InboxPrefix, signalbox.ControlsKey} {
+	for _, prefix := range []string{journal.InboxPrefix, signalbox.ControlsKey, signalbox.StoreKey} {
 		changes, err := e.o.Store.Watch(tctx, prefix, rev)
 		if err != nil {
 			return true, fmt.Errorf("watch %s: %w", prefix, err)
@@ -105,10 +156,13 @@ func (e *Engine) pump(a *authority, changes <-chan store.Batch) {
 
 // begin installs a term: the state is the store's, and what was in flight is
 // settled first.
-func (l *loop) begin(a *authority, state *signalbox.State) {
+func (l *loop) begin(a *authority, state *signalbox.State, why string) {
 	if a.ctx.Err() != nil {
 		return
 	}
+	anew := l.anew(state)
+	l.standing, l.mirrors, l.otherAt = false, nil, time.Time{}
+	l.e.metrics.standingBy.Set(0)
 	l.auth, l.state = a, state
 	l.index = newIndex(state)
 	clear(l.shadowed)
@@ -129,7 +183,8 @@ func (l *loop) begin(a *authority, state *signalbox.State) {
 	// A store that can be read but not written is no store: a term counts once
 	// something was written.
 	for _, step := range []func(){
-		func() { l.beat(l.now()) }, l.reconfigured, l.storeBack, l.unpack, l.consume, l.offerRestored, l.killPage, l.resume,
+		func() { l.trust(why) },
+		func() { l.beat(l.now()) }, l.reconfigured, l.storeBack, l.unpack, l.consume, func() { l.offerRestored(anew) }, l.killPage, l.resume,
 	} {
 		if step(); l.auth != a {
 			return // the store failed in between: the term is over already
@@ -184,18 +239,14 @@ func (l *loop) fail(err error) {
 
 // recall takes in when each detector's last good round was, whoever beat last.
 func (l *loop) recall() {
-	l.recalled = map[string]time.Time{}
-	for _, b := range l.state.Beats {
-		for d, at := range b.Good {
-			if at.After(l.recalled[d]) {
-				l.recalled[d] = at
-			}
-			if at.After(l.good[d]) {
-				l.good[d] = at
-			}
+	l.recalled = goodOf(l.state)
+	for d, at := range l.recalled {
+		if at.After(l.good[d]) {
+			l.good[d] = at
 		}
 	}
 	l.durable = maps.Clone(l.recalled)
+	l.streaks = l.streaksOf(l.state)
 }
 
 // recallPages counts the pages made lately, so that a storm goes on as one.
@@ -208,17 +259,37 @@ func (l *loop) recallPages() {
 	}
 }
 
-// offerRestored tells what is open, to those who look for its end. The inbox
-// is consumed by then: a breach in it is open too.
-func (l *loop) offerRestored() {
-	r := Restored{Good: l.recalled}
-	for _, inc := range l.state.Incidents {
+// offerRestored tells what is open, to those who look for its end, where they
+// can't know it. The inbox is consumed by then: a breach in it is open too.
+func (l *loop) offerRestored(anew bool) {
+	if l.terms > 1 && !anew {
+		return
+	}
+	r := knownBy(l.state)
+	r.Good, r.Streaks = l.recalled, l.streaks
+	l.e.changeDuty(func(d *Duty) { *d = Duty{Beginning: d.Beginning + 1, Known: r, Anew: anew} })
+}
+
+// knownBy is what a state knows, for those who begin to ask.
+func knownBy(s *signalbox.State) Restored {
+	r := Restored{Good: goodOf(s)}
+	for _, inc := range s.Incidents {
 		if !inc.Closed() {
 			r.Open = append(r.Open, inc.Reading)
 		}
 	}
-	select {
-	case l.e.restore <- r:
-	default:
+	return r
+}
+
+// goodOf is when each detector's last good round was, whoever beat last.
+func goodOf(s *signalbox.State) map[string]time.Time {
+	good := map[string]time.Time{}
+	for _, b := range s.Beats {
+		for d, at := range b.Good {
+			if at.After(good[d]) {
+				good[d] = at
+			}
+		}
 	}
+	return good
 }

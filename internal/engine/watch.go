@@ -27,7 +27,7 @@ func (l *loop) watch(inc *signalbox.Incident, d *signalbox.Decision, now time.Ti
 	}
 	if last, ok := l.shadowed[inc.ID]; ok && now.Sub(last).Abs() < watchEvery {
 		if next := last.Add(watchEvery); d.Until.IsZero() || next.Before(d.Until) {
-			l.due.schedule(inc.ID, next)
+			l.due.schedule(inc.ID, inc.Reading.Detector, next)
 		}
 		return
 	}

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +20,7 @@ import (
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/engine"
 	"github.com/signalbox/signalbox/internal/journal"
+	"github.com/signalbox/signalbox/internal/marks"
 	"github.com/signalbox/signalbox/internal/store"
 	"github.com/signalbox/signalbox/internal/store/mem"
 	"github.com/signalbox/signalbox/internal/track"
@@ -36,8 +38,13 @@ type world struct {
 	set     *engine.Set
 	kill    string
 	archive string
+	marks   string                                                         // directory of the marks; empty: none are kept
+	named   string                                                         // "test" when empty
+	shared  bool                                                           // the store, with other replicas
 	line    *line                                                          // to the store, of the process that runs
+	options func(*engine.Options)                                          // what a test changes of the next process; nil: nothing
 	timing  engine.Timing                                                  // of the next start
+	process signalbox.Process                                              // the next one; zero: the same home each time
 	quiet   bool                                                           // nothing is logged
 	commit  func(ctx context.Context, t store.Txn) (store.Revision, error) // of the next process, in the place of the store's
 	// oracle says what is wrong with a request that reached the switch.
@@ -101,8 +108,10 @@ func (w *world) configure(hash string, policies ...policy.Policy) {
 		cfg.Detectors = append(cfg.Detectors, policy.Detector{Name: d, Owner: "backend"})
 		set.Detectors[d] = engine.Detector{Source: "metrics", Owner: "backend", Polled: true}
 	}
-	cfg.Detectors = append(cfg.Detectors, policy.Detector{Name: alerts, Owner: "backend"})
-	set.Detectors[alerts] = engine.Detector{Source: alerts, Owner: "backend"}
+	for _, d := range []string{alerts, stream} { // a test tells their readings
+		cfg.Detectors = append(cfg.Detectors, policy.Detector{Name: d, Owner: "backend"})
+		set.Detectors[d] = engine.Detector{Source: d, Owner: "backend"}
+	}
 	book, err := policy.New(cfg)
 	if err != nil {
 		w.t.Fatal(err)
@@ -127,10 +136,18 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	e := engine.New(engine.Options{
-		Store: way, Journal: j, Replica: "test", Now: time.Now, KillFile: w.kill, Log: log, Registerer: prometheus.NewRegistry(),
+	var outside *marks.File
+	if w.marks != "" {
+		outside = marks.In(w.marks)
+	}
+	o := engine.Options{
+		Store: way, Journal: j, Marks: outside, Shared: w.shared, Replica: cmp.Or(w.named, "test"), Process: w.process, Now: time.Now, KillFile: w.kill, Log: log, Registerer: prometheus.NewRegistry(),
 		Timing: w.timing,
-	}, w.set)
+	}
+	if w.options != nil {
+		w.options(&o)
+	}
+	e := engine.New(o, w.set)
 	ctx, stop := context.WithCancel(context.WithoutCancel(w.t.Context()))
 	ended := make(chan struct{})
 	w.mu.Lock()
@@ -179,11 +196,12 @@ func (w *world) poll(ctx context.Context) {
 // ask reads the world, as a poll round would.
 func (w *world) ask(ctx context.Context, detectors []string) error {
 	for _, d := range detectors {
-		if w.ill[d] == nil {
-			continue
-		}
 		tr := w.tracker(d)
 		w.mu.Lock()
+		if w.ill[d] == nil {
+			w.mu.Unlock()
+			continue
+		}
 		now := time.Now()
 		var rs []signalbox.Reading
 		for subject, v := range w.ill[d] {
@@ -199,8 +217,7 @@ func (w *world) ask(ctx context.Context, detectors []string) error {
 			rs = append(rs, r)
 		}
 		out, edges := tr.Step(rs, now)
-		good := !w.unknown[d]
-		e := w.engine
+		good, e := !w.unknown[d], w.engine
 		w.mu.Unlock()
 		e.Observe(ctx, d, now, good, out, edges)
 	}
@@ -380,11 +397,4 @@ func (p *pager) last() pageEvent {
 		return pageEvent{}
 	}
 	return p.events[len(p.events)-1]
-}
-
-type testWriter struct{ t *testing.T }
-
-func (w testWriter) Write(b []byte) (int, error) {
-	w.t.Log(strings.TrimSpace(string(b)))
-	return len(b), nil
 }

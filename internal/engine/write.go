@@ -24,7 +24,8 @@ type write struct {
 	deletes []signalbox.Key
 	inbox   []string // records that are consumed
 	opened  map[seriesKey]signalbox.IncidentID
-	adopted []string // direct pages that are put on record
+	adopted []string        // direct pages that are put on record
+	told    map[string]bool // pages whose body is made at the commit
 }
 
 func (w *write) entry(kind journal.Kind, inc signalbox.IncidentID, act signalbox.ActionID, data any) {
@@ -108,6 +109,7 @@ func (l *loop) tryCommit(w *write) error {
 	if l.auth == nil {
 		return ErrNoTerm
 	}
+	l.tell(w)
 	recs := w.records(l)
 	fence := l.auth.lead.Fence()
 	rev, err := l.e.o.Journal.Write(l.auth.ctx, &fence, w.ifs, recs, w.inbox)

@@ -109,6 +109,10 @@ func (f Fence) Sealable(a signalbox.Action, t signalbox.Token) (done bool, err e
 	switch {
 	case f.Action == a.ID, f.Sealed == a.ID && f.Token >= t:
 		return true, nil
+	case f.Token > a.Token && f.Sealed != a.ID && f.Token < t:
+		// Another action came after it, which a store that went back in time has
+		// forgotten. Its token shuts a out, and a seal would hide that it was there.
+		return true, nil
 	case f.Token >= t:
 		return false, fmt.Errorf("can't be sealed: the fence on the target is ahead (its token is %d, the seal's %d)", f.Token, t)
 	}

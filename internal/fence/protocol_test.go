@@ -133,6 +133,31 @@ func TestSealing(t *testing.T) {
 	}
 }
 
+// What came after an action, as a store that went back in time has forgotten, is
+// not sealed over: that the action was there before it must stay to be seen.
+func TestSealKeepsWhatCameLater(t *testing.T) {
+	a := signalbox.Action{ID: "a", Token: 10}
+	for name, c := range map[string]struct {
+		there  Fence
+		writes int
+	}{
+		"taken back":          {Fence{Token: 15, Action: "a-undo", Value: "x"}, 0},
+		"another's seal":      {Fence{Token: 15, Action: "older", Sealed: "b"}, 0},
+		"what was there":      {Fence{Token: 5, Action: "older"}, 1},
+		"a seal of its own":   {Fence{Token: 15, Sealed: "a"}, 1},
+		"never written by us": {Fence{}, 1},
+	} {
+		s := &shelf{value: "x", fence: c.there}
+		if err := s.seal(a, 20); err != nil || s.writes != c.writes {
+			t.Errorf("%s: %d writes, %v; want %d", name, s.writes, err, c.writes)
+		}
+		a.Sealed = 20
+		if p := s.fence.Unwritten(a); (p.Phase == signalbox.NotStarted) != (c.writes == 1) {
+			t.Errorf("%s: %+v", name, p)
+		}
+	}
+}
+
 func TestUnwritten(t *testing.T) {
 	for want, c := range map[string]struct {
 		f      Fence

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"fmt"
+	"strings"
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/store"
@@ -9,8 +10,8 @@ import (
 
 // Apply takes what a Write has committed at rev into s, which its caller owns,
 // and returns the keys that changed. Records are decoded from what was stored,
-// so that s is what a Load would give. An action that is new gets rev, its
-// create revision, as its Token.
+// so that s is what a Load would give. The Token of
+// an action that is new is made of rev, its create revision.
 //
 // An error means that a change is not one of the state; s then holds the
 // changes before it, and should be loaded again.
@@ -38,7 +39,7 @@ func (j *Journal) Apply(s *signalbox.State, changes []Change, rev store.Revision
 func created(s *signalbox.State, k signalbox.Key, rev store.Revision) store.Revision {
 	if prefix, name := cut(string(k)); prefix == signalbox.ActionPrefix {
 		if a := s.Actions[signalbox.ActionID(name)]; a != nil {
-			return store.Revision(a.Token)
+			return store.Revision(a.Token.Revision())
 		}
 	}
 	return rev
@@ -70,92 +71,71 @@ func ApplyEvents(s *signalbox.State, events []store.Event) ([]signalbox.Key, err
 
 // take decodes one stored record into s.
 func take(s *signalbox.State, kv store.KV) error {
-	if !isState(kv.Key) {
-		return errNotState(kv.Key)
-	}
-	if err := takeRecord(s, kv); err != nil {
+	put, err := decodeRecord(kv)
+	if err != nil {
 		return err
 	}
+	put(s)
 	s.Rev[signalbox.Key(kv.Key)] = int64(kv.Mod)
 	return nil
 }
 
-func takeRecord(s *signalbox.State, kv store.KV) error {
-	switch prefix, _ := cut(kv.Key); prefix {
+// decodeRecord decodes one stored record, and returns what puts it into a State:
+// decoding is what costs, and needs no State.
+func decodeRecord(kv store.KV) (put func(*signalbox.State), err error) {
+	prefix, name := cut(kv.Key)
+	if prefix == "" || name == "" && strings.HasSuffix(prefix, "/") {
+		return nil, errNotState(kv.Key)
+	}
+	switch prefix {
 	case signalbox.IncidentPrefix:
-		return takeIncident(s, kv)
+		return decodeAs(kv, func(i *signalbox.Incident) signalbox.Key { return signalbox.IncidentKey(i.ID) }, (*signalbox.State).PutIncident)
 	case signalbox.ActionPrefix:
-		return takeInto(s.Actions, kv, func(a *signalbox.Action) (signalbox.ActionID, signalbox.Key) {
-			a.Token = signalbox.Token(kv.Create)
-			return a.ID, signalbox.ActionKey(a.ID)
-		})
+		return decodeAs(kv, func(a *signalbox.Action) signalbox.Key {
+			a.Token = signalbox.TokenIn(a.Epoch, int64(kv.Create))
+			return signalbox.ActionKey(a.ID)
+		}, func(s *signalbox.State, a *signalbox.Action) { s.Actions[a.ID] = a })
 	case signalbox.TargetPrefix:
-		return takeTarget(s, kv)
+		return decodeAs(kv, func(t *signalbox.TargetState) signalbox.Key { return signalbox.TargetKey(t.Target) }, (*signalbox.State).PutTarget)
 	case signalbox.BudgetPrefix:
-		return takeInto(s.Budgets, kv, func(b *signalbox.Spend) (string, signalbox.Key) { return b.Scope, signalbox.BudgetKey(b.Scope) })
+		return decodeAs(kv, func(b *signalbox.Spend) signalbox.Key { return signalbox.BudgetKey(b.Scope) },
+			func(s *signalbox.State, b *signalbox.Spend) { s.Budgets[b.Scope] = b })
 	case signalbox.PolicyPrefix:
-		return takeInto(s.Policies, kv, func(p *signalbox.PolicyState) (string, signalbox.Key) { return p.Name, signalbox.PolicyKey(p.Name) })
+		return decodeAs(kv, func(p *signalbox.PolicyState) signalbox.Key { return signalbox.PolicyKey(p.Name) },
+			func(s *signalbox.State, p *signalbox.PolicyState) { s.Policies[p.Name] = p })
 	case signalbox.PagePrefix:
-		return takeInto(s.Pages, kv, func(p *signalbox.Page) (string, signalbox.Key) { return p.Key, signalbox.PageKey(p.Key) })
+		return decodeAs(kv, func(p *signalbox.Page) signalbox.Key { return signalbox.PageKey(p.Key) },
+			func(s *signalbox.State, p *signalbox.Page) { s.Pages[p.Key] = p })
 	case signalbox.ApprovalPrefix:
-		return takeInto(s.Approvals, kv, func(a *signalbox.Approval) (signalbox.ApprovalID, signalbox.Key) {
-			return a.ID, signalbox.ApprovalKey(a.ID)
-		})
+		return decodeAs(kv, func(a *signalbox.Approval) signalbox.Key { return signalbox.ApprovalKey(a.ID) },
+			func(s *signalbox.State, a *signalbox.Approval) { s.Approvals[a.ID] = a })
 	case signalbox.BeatPrefix:
-		return takeInto(s.Beats, kv, func(b *signalbox.Heartbeat) (string, signalbox.Key) { return b.Replica, signalbox.BeatKey(b.Replica) })
+		return decodeAs(kv, func(b *signalbox.Heartbeat) signalbox.Key { return signalbox.BeatKey(b.Replica) },
+			func(s *signalbox.State, b *signalbox.Heartbeat) { s.Beats[b.Replica] = b })
 	case signalbox.ControlsKey:
-		return takeOne(&s.Controls, kv)
+		return decodeAs(kv, func(*signalbox.Controls) signalbox.Key { return signalbox.ControlsKey },
+			func(s *signalbox.State, c *signalbox.Controls) { s.Controls = *c })
 	case signalbox.ActiveKey:
-		return takeOne(&s.Active, kv)
+		return decodeAs(kv, func(*signalbox.ActiveConfig) signalbox.Key { return signalbox.ActiveKey },
+			func(s *signalbox.State, c *signalbox.ActiveConfig) { s.Active = *c })
+	case signalbox.StoreKey:
+		return decodeAs(kv, func(*signalbox.StoreState) signalbox.Key { return signalbox.StoreKey },
+			func(s *signalbox.State, c *signalbox.StoreState) { s.Store = *c })
 	}
-	return errNotState(kv.Key)
+	return nil, errNotState(kv.Key)
 }
 
-func takeTarget(s *signalbox.State, kv store.KV) error {
-	t, err := open[signalbox.TargetState](kv.Key, kv.Value)
-	if err != nil {
-		return err
-	}
-	if key := signalbox.TargetKey(t.Target); string(key) != kv.Key {
-		return fmt.Errorf("%s: the record is that of %q", kv.Key, key)
-	}
-	s.PutTarget(t)
-	return nil
-}
-
-func takeIncident(s *signalbox.State, kv store.KV) error {
-	i, err := open[signalbox.Incident](kv.Key, kv.Value)
-	if err != nil {
-		return err
-	}
-	if key := signalbox.IncidentKey(i.ID); string(key) != kv.Key {
-		return fmt.Errorf("%s: the record is that of %q", kv.Key, key)
-	}
-	s.PutIncident(i)
-	return nil
-}
-
-// takeInto decodes a record into its map. A record that stands under another's
-// key would be taken for that one, so it is refused.
-func takeInto[K comparable, T any](m map[K]*T, kv store.KV, name func(*T) (K, signalbox.Key)) error {
+// decodeAs decodes a record of a type. One that stands under another's key would
+// be taken for that one, so it is refused.
+func decodeAs[T any](kv store.KV, name func(*T) signalbox.Key, put func(*signalbox.State, *T)) (func(*signalbox.State), error) {
 	v, err := open[T](kv.Key, kv.Value)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	k, key := name(v)
-	if string(key) != kv.Key {
-		return fmt.Errorf("%s: the record is that of %q", kv.Key, key)
+	if key := name(v); string(key) != kv.Key {
+		return nil, fmt.Errorf("%s: the record is that of %q", kv.Key, key)
 	}
-	m[k] = v
-	return nil
-}
-
-func takeOne[T any](to *T, kv store.KV) error {
-	v, err := open[T](kv.Key, kv.Value)
-	if err == nil {
-		*to = *v
-	}
-	return err
+	return func(s *signalbox.State) { put(s, v) }, nil
 }
 
 // drop takes a record out of s.
@@ -182,6 +162,8 @@ func drop(s *signalbox.State, key string) {
 		s.Controls = signalbox.Controls{}
 	case signalbox.ActiveKey:
 		s.Active = signalbox.ActiveConfig{}
+	case signalbox.StoreKey:
+		s.Store = signalbox.StoreState{}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/signalbox/signalbox/internal/durable"
 	"github.com/signalbox/signalbox/internal/store"
 )
 
@@ -35,7 +36,7 @@ type archive struct {
 // what is done needs not be done again.
 const (
 	passEntries = 1000
-	passBytes   = 16 << 20
+	passBytes   = 4 << 20
 )
 
 // Archive exports the oldest entries to files in Options.Dir until keep are
@@ -61,6 +62,9 @@ func (j *Journal) Archive(ctx context.Context, keep int) error {
 			j.archive.read = false
 			return fmt.Errorf("archive: %w", err)
 		}
+	}
+	if err := j.prune(); err != nil {
+		return fmt.Errorf("retention of the archive: %w", err)
 	}
 	return nil
 }
@@ -119,7 +123,7 @@ func (j *Journal) openArchive() (err error) {
 			return err
 		}
 		j.archive.id = hex.EncodeToString(id)
-		if err := writeWhole(dir, idName, []byte(j.archive.id+"\n")); err != nil {
+		if err := durable.Write(filepath.Join(dir, idName), []byte(j.archive.id+"\n")); err != nil {
 			return err
 		}
 	}
@@ -275,7 +279,7 @@ func (j *Journal) writeCheckpoint(c *Checkpoint) error {
 	if err != nil {
 		return err
 	}
-	return writeWhole(j.o.Dir, checkpointName(c.Seq), b)
+	return durable.Write(filepath.Join(j.o.Dir, checkpointName(c.Seq)), b)
 }
 
 func (j *Journal) readExported(ctx context.Context) (exported, store.Revision, error) {

@@ -81,6 +81,19 @@ func BenchmarkFold(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "entries/s")
 }
 
+// BenchmarkLoad reads a state of 10,000 incidents in parts.
+func BenchmarkLoad(b *testing.B) {
+	s := &parted{Store: mem.New(), each: 2000}
+	j := open(b, s, "")
+	fill(b, j, 1, 10_000)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, err := j.Load(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkPutInbox(b *testing.B) {
 	for _, readings := range []int{1, 100, 1000} {
 		b.Run(fmt.Sprint(readings), func(b *testing.B) {

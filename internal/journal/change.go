@@ -53,6 +53,9 @@ func PutControls(c signalbox.Controls) Change { return put(signalbox.ControlsKey
 // runs.
 func PutActive(a signalbox.ActiveConfig) Change { return put(signalbox.ActiveKey, &a) }
 
+// PutStore returns the change that stores which store this is.
+func PutStore(s signalbox.StoreState) Change { return put(signalbox.StoreKey, &s) }
+
 // Delete returns the change that deletes a record of the state.
 func Delete(k signalbox.Key) Change { return Change{Key: k, Deleted: true} }
 
@@ -120,7 +123,7 @@ func isState(key string) bool {
 func statePrefixes() []string {
 	return []string{
 		signalbox.ActionPrefix, signalbox.ApprovalPrefix, signalbox.BudgetPrefix, signalbox.ActiveKey, signalbox.ControlsKey, signalbox.BeatPrefix,
-		signalbox.IncidentPrefix, signalbox.PagePrefix, signalbox.PolicyPrefix, signalbox.TargetPrefix,
+		signalbox.IncidentPrefix, signalbox.PagePrefix, signalbox.PolicyPrefix, signalbox.StoreKey, signalbox.TargetPrefix,
 	}
 }
 

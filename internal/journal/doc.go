@@ -17,7 +17,7 @@
 //	journal/head                 sequence number and hash of the last entry
 //	journal/exported             how far the archive has come
 //	inbox/TIME-WRITER-PART       one signalbox.Batch that is not consumed yet
-//	incident/… action/… target/… budget/… policy/… page/… controls config/active
+//	incident/… action/… target/… budget/… policy/… page/… controls config/active store
 //	heartbeat/…
 //
 // An entry carries the changed records whole, so that folding can't diverge
@@ -74,6 +74,10 @@ const (
 	ApprovalUsed      Kind = "approval.used"      // an action used it up
 	HandFound         Kind = "hand"               // another's hand was found on a target: automation yields
 	PolicyDemoted     Kind = "policy.demoted"     // it lost autonomy by itself, until a person restores it
+	StoreMembers      Kind = "store.members"      // a person adds or removes a member of the store's cluster
 	Config            Kind = "config"             // the cluster runs another configuration
+	StoreBegun        Kind = "store.begun"        // it is led for the first time, and gets its id
+	StoreFrozen       Kind = "store.frozen"       // it does not agree with what is kept outside of it
+	StoreCopied       Kind = "store.copied"       // somebody took a backup
 	Housekeeping      Kind = "housekeeping"       // without news for people; makes no entry where it changes nothing that is audited
 )

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/signalbox/signalbox/internal/durable"
 	"github.com/signalbox/signalbox/internal/store"
 )
 
@@ -118,10 +119,10 @@ func readLine(r *bufio.Reader, long *[]byte) ([]byte, error) {
 		}
 		b, err = r.ReadSlice('\n')
 	}
-	if err != nil {
-		return nil, err
-	}
 	*long = append(*long, b...)
+	if err != nil {
+		return *long, err // what a torn line has
+	}
 	return (*long)[:len(*long)-1], nil
 }
 
@@ -205,7 +206,11 @@ func appendLines(dir string, t tail, entries [][]byte) (err error) {
 	if err := f.Truncate(t.size); err != nil { // a torn line
 		return err
 	}
-	var b bytes.Buffer
+	size := 0
+	for _, e := range entries {
+		size += len(e) + 1
+	}
+	b := bytes.NewBuffer(make([]byte, 0, size))
 	for _, e := range entries {
 		b.Write(e)
 		b.WriteByte('\n')
@@ -216,33 +221,5 @@ func appendLines(dir string, t tail, entries [][]byte) (err error) {
 	if err := f.Sync(); err != nil {
 		return err
 	}
-	return syncDir(dir)
-}
-
-// writeWhole puts a file in place whole and durable, or not at all.
-func writeWhole(dir, name string, b []byte) error {
-	f, err := os.CreateTemp(dir, name+".*.tmp")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) //nolint:errcheck // gone already when all went well
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), filepath.Join(dir, name)); err != nil {
-		return err
-	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.SyncDir(dir)
 }

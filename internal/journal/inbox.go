@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/step"
 	"github.com/signalbox/signalbox/internal/store"
 )
 
@@ -64,9 +65,11 @@ func (j *Journal) PutInbox(ctx context.Context, b signalbox.Batch) (key string, 
 	}
 	for _, part := range parts {
 		k := j.nextInboxKey()
+		step.At(step.InboxBefore)
 		if _, err := j.store.Commit(ctx, store.Txn{Puts: []store.Put{{Key: k, Value: part}}}); err != nil {
 			return "", fmt.Errorf("record a batch of %s: %w", b.Source, err)
 		}
+		step.At(step.InboxAfter)
 		if key == "" {
 			key = k
 		}

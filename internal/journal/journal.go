@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
@@ -23,6 +24,10 @@ type Options struct {
 	// FileBytes is the size at which an archive file is ended; 64 MiB when
 	// zero.
 	FileBytes int64
+	// KeepFor and KeepBytes bound the archive by age and size: its oldest files
+	// are deleted beyond either. Zero: none is ever deleted.
+	KeepFor   time.Duration
+	KeepBytes int64
 }
 
 // Journal writes and reads the journal of one store. All methods are safe for
@@ -38,6 +43,7 @@ type Journal struct {
 	lock chan struct{}
 	last headAt // under lock
 
+	written atomic.Pointer[Mark]
 	arrived arrival
 	archive archive
 }
@@ -103,15 +109,65 @@ func hold(ctx context.Context, lock chan struct{}) error {
 // from it. An unknown version or a record that can't be decoded is an error
 // that names its key.
 func (j *Journal) Load(ctx context.Context) (*signalbox.State, store.Revision, error) {
-	kvs, _, rev, err := j.snapshot(ctx)
+	var s *signalbox.State
+	_, rev, err := j.still(ctx, func() (rev store.Revision, err error) {
+		s, rev, err = j.loadParts(ctx)
+		return rev, err
+	})
 	if err != nil {
 		return nil, 0, err
+	}
+	return s, rev, nil
+}
+
+// LoadToFollow is Load for one that then applies the changes after the returned
+// revision: what is written while it reads may be in the State or not, and comes
+// again. So it ends also beside one that writes without a pause.
+func (j *Journal) LoadToFollow(ctx context.Context) (*signalbox.State, store.Revision, error) {
+	for {
+		s, rev, err := j.loadParts(ctx)
+		if !errors.Is(err, store.ErrCompacted) {
+			return s, rev, err
+		}
+	}
+}
+
+// LoadStore reads of the State what tells one store from another, and who has led
+// it: the store's record, then the heartbeats. It costs the same however much is
+// open.
+func (j *Journal) LoadStore(ctx context.Context) (*signalbox.State, error) {
+	kv, ok, err := j.store.Get(ctx, signalbox.StoreKey)
+	if err != nil {
+		return nil, fmt.Errorf("get %s: %w", signalbox.StoreKey, err)
+	}
+	kvs, _, err := j.store.List(ctx, signalbox.BeatPrefix)
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", signalbox.BeatPrefix, err)
+	}
+	if ok {
+		kvs = append(kvs, kv)
 	}
 	s := signalbox.NewState()
 	for _, kv := range kvs {
 		if err := take(s, kv); err != nil {
-			return nil, 0, fmt.Errorf("load: %w", err)
+			return nil, fmt.Errorf("load: %w", err)
 		}
+	}
+	return s, nil
+}
+
+// loadParts reads the State in parts that are decoded while the next is read, on
+// all processors: a State can be large, and nothing is decided until it is
+// there. It is not known whether all of it belongs together.
+func (j *Journal) loadParts(ctx context.Context) (*signalbox.State, store.Revision, error) {
+	d := newDecoders()
+	rev, err := j.listParts(ctx, d.take)
+	s, wrong := d.end()
+	switch {
+	case wrong != nil:
+		return nil, 0, fmt.Errorf("load: %w", wrong)
+	case err != nil:
+		return nil, 0, err
 	}
 	return s, rev, nil
 }
@@ -119,45 +175,60 @@ func (j *Journal) Load(ctx context.Context) (*signalbox.State, store.Revision, e
 // snapshots bounds how often a snapshot is tried while others write.
 const snapshots = 100
 
-// snapshot returns the state's keys and the head that belongs to them. The keys
-// are listed prefix by prefix, so that neither entries nor inbox are read; they
-// belong together when the head, which every audited change moves, stood still.
-// The revision is one before which all of it was written.
-func (j *Journal) snapshot(ctx context.Context) ([]store.KV, headAt, store.Revision, error) {
+// snapshot returns the state's keys and the head that belongs to them.
+func (j *Journal) snapshot(ctx context.Context) (kvs []store.KV, h headAt, rev store.Revision, err error) {
+	h, rev, err = j.still(ctx, func() (store.Revision, error) {
+		kvs = nil
+		return j.listParts(ctx, func(part []store.KV) error {
+			kvs = append(kvs, part...)
+			return nil
+		})
+	})
+	return kvs, h, rev, err
+}
+
+// still reads the state's keys until they belong together, and returns the head
+// that they belong to. The keys are listed prefix by prefix, so that neither
+// entries nor inbox are read; they belong together when the head, which every
+// audited change moves, stood still. The revision is one before which all of it
+// was written.
+func (j *Journal) still(ctx context.Context, read func() (store.Revision, error)) (headAt, store.Revision, error) {
 	for range snapshots {
 		before, err := j.readHead(ctx)
 		if err != nil {
-			return nil, headAt{}, 0, err
+			return headAt{}, 0, err
 		}
-		kvs, rev, err := j.listState(ctx)
+		rev, err := read()
+		if errors.Is(err, store.ErrCompacted) {
+			continue
+		}
 		if err != nil {
-			return nil, headAt{}, 0, err
+			return headAt{}, 0, err
 		}
 		after, err := j.readHead(ctx)
 		if err != nil {
-			return nil, headAt{}, 0, err
+			return headAt{}, 0, err
 		}
 		if before == after {
-			return kvs, before, rev, nil
+			return before, rev, nil
 		}
 	}
-	return nil, headAt{}, 0, fmt.Errorf("%w: the state changed during each of %d readings", store.ErrUnavailable, snapshots)
+	return headAt{}, 0, fmt.Errorf("%w: the state changed during each of %d readings", store.ErrUnavailable, snapshots)
 }
 
-// listState returns the keys of all records of State, and the revision of the
-// first listing: a watch from there misses nothing.
-func (j *Journal) listState(ctx context.Context) (kvs []store.KV, first store.Revision, err error) {
+// listParts gives f the keys of all records of State, and returns the revision of
+// the first listing: a watch from there misses nothing.
+func (j *Journal) listParts(ctx context.Context, f func([]store.KV) error) (first store.Revision, err error) {
 	for i, prefix := range statePrefixes() {
-		some, rev, err := j.store.List(ctx, prefix)
+		rev, err := store.ListParts(ctx, j.store, prefix, f)
 		if err != nil {
-			return nil, 0, fmt.Errorf("list %s: %w", prefix, err)
+			return 0, fmt.Errorf("list %s: %w", prefix, err)
 		}
 		if i == 0 {
 			first = rev
 		}
-		kvs = append(kvs, some...)
 	}
-	return kvs, first, nil
+	return first, nil
 }
 
 // Controls reads the controls that are in force at this moment, past any copy.
@@ -169,6 +240,20 @@ func (j *Journal) Controls(ctx context.Context) (signalbox.Controls, error) {
 	c, err := open[signalbox.Controls](kv.Key, kv.Value)
 	if err != nil {
 		return signalbox.Controls{}, err
+	}
+	return *c, nil
+}
+
+// Active reads which configuration is in force at this moment; the zero value:
+// none is yet.
+func (j *Journal) Active(ctx context.Context) (signalbox.ActiveConfig, error) {
+	kv, ok, err := j.store.Get(ctx, signalbox.ActiveKey)
+	if err != nil || !ok {
+		return signalbox.ActiveConfig{}, err
+	}
+	c, err := open[signalbox.ActiveConfig](kv.Key, kv.Value)
+	if err != nil {
+		return signalbox.ActiveConfig{}, err
 	}
 	return *c, nil
 }

@@ -2,12 +2,15 @@ package journal_test
 
 import (
 	"context"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/journal"
 	"github.com/signalbox/signalbox/internal/store"
+	"github.com/signalbox/signalbox/internal/store/mem"
 )
 
 func TestLoadRefuses(t *testing.T) {
@@ -34,6 +37,56 @@ func TestLoadRefuses(t *testing.T) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
+	}
+}
+
+// parted gives its listings in parts, and forgets history between two
+// parts as often as it is told to.
+type parted struct {
+	*mem.Store
+	each      int
+	compacted int
+}
+
+func (p *parted) ListParts(ctx context.Context, prefix string, f func([]store.KV) error) (store.Revision, error) {
+	kvs, rev, err := p.List(ctx, prefix)
+	for part := range slices.Chunk(kvs, p.each) {
+		if err := f(part); err != nil {
+			return 0, err
+		}
+		if p.compacted > 0 && prefix == signalbox.IncidentPrefix {
+			p.compacted--
+			return 0, store.ErrCompacted
+		}
+	}
+	return rev, err
+}
+
+func TestLoadInParts(t *testing.T) {
+	s := &parted{Store: newStore(t), each: 2}
+	j := open(t, s, "")
+	fill(t, j, 1, 9)
+	want, rev, err := open(t, s.Store, "").Load(t.Context())
+	if err != nil || len(want.Incidents) != 9 {
+		t.Fatal(want, err)
+	}
+	for name, load := range map[string]func(context.Context) (*signalbox.State, store.Revision, error){"load": j.Load, "to follow": j.LoadToFollow} {
+		s.compacted = 2
+		got, at, err := load(t.Context())
+		if err != nil || at != rev || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %+v at revision %d, want %+v at %d: %v", name, got, at, want, rev, err)
+		}
+		if s.compacted != 0 {
+			t.Errorf("%s: history was not forgotten in its midst", name)
+		}
+	}
+	for _, key := range []store.Put{{Key: "page/z", Value: []byte("{")}, {Key: "incident/a", Value: []byte("{")}} {
+		if _, err := s.Commit(t.Context(), store.Txn{Puts: []store.Put{key}}); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := j.Load(t.Context()); err == nil || !strings.Contains(err.Error(), key.Key+": the record can't be decoded") {
+			t.Errorf("with %s: %v", key.Key, err)
+		}
 	}
 }
 

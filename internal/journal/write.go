@@ -73,6 +73,7 @@ func (j *Journal) Write(ctx context.Context, fence *store.Cond, ifs []store.Cond
 		rev, err := d.commit(ctx, j.store)
 		if err == nil {
 			j.last = headAt{position: next, mod: rev, known: true}
+			j.written.Store(&Mark{next.Seq, next.Hash, rev})
 			return rev, nil
 		}
 		was := j.last

@@ -186,5 +186,7 @@ type AckReader interface {
 // Noter is a Pager that can tell more on the incident of a page. A note is told
 // at least once.
 type Noter interface {
+	// TakesNotes reports whether notes are told anywhere for a page step.
+	TakesNotes(spec json.RawMessage) bool
 	Note(ctx context.Context, spec json.RawMessage, key string, n signalbox.Note) error
 }

@@ -28,16 +28,17 @@ const (
 	Kill    Verb = "kill"    // the kill switch, and to lift it
 	Approve Verb = "approve" // and deny
 	Reload  Verb = "reload"  // the configuration
+	Store   Verb = "store"   // a backup of the store, and the confirmation of one that was restored
 )
 
-var verbs = []Verb{View, Control, Kill, Approve, Reload}
+var verbs = []Verb{View, Control, Kill, Approve, Reload, Store}
 
 // Verbs are all of them.
 func Verbs() []Verb { return slices.Clone(verbs) }
 
 // Right is what a person may do, and on what.
 type Right struct {
-	// What may be done: view, control, kill, approve, reload.
+	// What may be done: view, control, kill, approve, reload, store.
 	Do []Verb `yaml:"do" json:"do" jsonschema:"required"`
 	// On what: all, policy/NAME, owner/NAME or target/TARGET, where * stands for any text; absent: all.
 	On []string `yaml:"on" json:"on,omitempty"`

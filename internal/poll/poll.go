@@ -234,6 +234,25 @@ func (p *Poller) Restore(open []signalbox.Reading, good map[string]time.Time) {
 	}
 }
 
+// Resume takes in how long breaches were counted by who asked before. Call it
+// after Set; of what was asked since it says nothing.
+func (p *Poller) Resume(streaks []signalbox.Streak) {
+	by := map[string][]signalbox.Streak{}
+	for _, k := range streaks {
+		by[k.Detector] = append(by[k.Detector], k)
+	}
+	p.mu.Lock()
+	detectors := maps.Clone(p.detectors)
+	p.mu.Unlock()
+	for name, list := range by {
+		if e := detectors[name]; e != nil {
+			e.turn.Lock()
+			e.tracker.Resume(list)
+			e.turn.Unlock()
+		}
+	}
+}
+
 // Run asks until ctx ends; then it waits for the rounds under way, which end
 // with it and are dropped.
 func (p *Poller) Run(ctx context.Context) error {

@@ -51,7 +51,8 @@ func (r *Restart) workload() (kindName, name string, given int) {
 	return (&Env{Deployment: r.Deployment, StatefulSet: r.StatefulSet, DaemonSet: r.DaemonSet}).workload()
 }
 
-func checkRestarts(list []Restart, fail kind.Fail) {
+func checkRestarts(c *ConfigMap, fail kind.Fail) {
+	list := c.Restart
 	if len(list) > mostRestarts {
 		fail("restart", fmt.Sprintf("must list at most %d workloads", mostRestarts), len(list))
 	}
@@ -59,15 +60,16 @@ func checkRestarts(list []Restart, fail kind.Fail) {
 	for i := range list {
 		r, at := &list[i], fmt.Sprintf("restart[%d]", i)
 		kindName, name, given := r.workload()
+		which := cmp.Or(r.Namespace, c.Namespace) + "/" + kindName + "/" + name
 		switch {
 		case given != 1:
 			fail(at, "must have exactly one of deployment, statefulset and daemonset", given)
 		case len(validation.IsDNS1123Subdomain(name)) > 0:
 			fail(at+"."+kindName, "must be the name of a workload (lower-case letters, digits, '-' and '.', at most 253)", name)
-		case seen[r.Namespace+"/"+kindName+"/"+name]:
+		case seen[which]:
 			fail(at, "must not list a workload twice", name)
 		}
-		seen[r.Namespace+"/"+kindName+"/"+name] = true
+		seen[which] = true
 		if r.Namespace != "" && len(validation.IsDNS1123Label(r.Namespace)) > 0 {
 			fail(at+".namespace", "must be the name of a namespace (lower-case letters, digits and '-', at most 63)", r.Namespace)
 		}

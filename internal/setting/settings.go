@@ -46,7 +46,7 @@ func (c *ConfigMap) Validate(fail kind.Fail) {
 	if e := validation.IsConfigMapKey(c.Key); len(e) > 0 {
 		fail("key", "must be a key of a ConfigMap (letters, digits, '-', '_' and '.', at most 253)", c.Key)
 	}
-	checkRestarts(c.Restart, fail)
+	checkRestarts(c, fail)
 }
 
 // HTTP is a switch that is one field of a JSON object behind an HTTP API. GET

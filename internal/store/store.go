@@ -120,6 +120,42 @@ type Store interface {
 	Close() error
 }
 
+// Parts is a Store that gives a long listing in parts, so that its reader needs
+// not hold all of it at once.
+type Parts interface {
+	// ListParts gives f all keys under prefix, in key order and at one revision,
+	// until f returns an error. After ErrCompacted, when history was compacted
+	// between two parts, what f got is of no use.
+	ListParts(ctx context.Context, prefix string, f func([]KV) error) (Revision, error)
+}
+
+// ListParts lists in parts where s can, and else at once.
+func ListParts(ctx context.Context, s Store, prefix string, f func([]KV) error) (Revision, error) {
+	if parts, ok := s.(Parts); ok {
+		return parts.ListParts(ctx, prefix, f)
+	}
+	kvs, rev, err := s.List(ctx, prefix)
+	if err == nil {
+		err = f(kvs)
+	}
+	return rev, err
+}
+
+// Starter is a Store that is not there from the first moment on.
+type Starter interface {
+	// Await waits until the Store is there, or ctx ends.
+	Await(ctx context.Context) error
+}
+
+// Await waits for s where it has to be waited for, so that what needs it begins
+// at once and not after a pause.
+func Await(ctx context.Context, s Store) error {
+	if starter, ok := s.(Starter); ok {
+		return starter.Await(ctx)
+	}
+	return nil
+}
+
 // Leadership is the authority to act, under a lease. Its methods are safe for
 // concurrent use.
 type Leadership interface {

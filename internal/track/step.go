@@ -89,8 +89,14 @@ func (t *Tracker) look(r *signalbox.Reading, at time.Time) bool {
 	if s.open && len(r.Items) < len(known) {
 		r.Items = known // they only ever become more
 	}
+	if s.open {
+		r.Unlisted = max(r.Unlisted, t.last[r.Series].Unlisted)
+	}
 	edge := s.edge(r.Condition, t.timing) || more
-	r.Since = s.since
+	r.Since, r.Held = s.since, 0
+	if r.Condition == signalbox.Breached && !s.open {
+		r.Held = s.held
+	}
 	if edge || s.open || r.Condition == signalbox.Breached {
 		r.OnsetAt, r.WellAt = s.onset, s.well
 	}
@@ -104,7 +110,7 @@ func (t *Tracker) look(r *signalbox.Reading, at time.Time) bool {
 // illness that is over are not those of the next.
 func (s *series) remembered(r signalbox.Reading) signalbox.Reading {
 	if !s.open && s.known == signalbox.Clear {
-		r.Items = nil
+		r.Items, r.Unlisted = nil, 0
 	}
 	return r
 }

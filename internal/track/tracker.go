@@ -83,6 +83,21 @@ func (t *Tracker) Restore(open []signalbox.Reading, good time.Time) {
 	}
 }
 
+// Resume takes in how long breaches were counted that are no incidents yet, by
+// whoever looked before. What lies between counts as Unknown. Series that were
+// looked at meanwhile are passed over.
+func (t *Tracker) Resume(streaks []signalbox.Streak) {
+	for _, k := range streaks {
+		if k.Series == "" || t.series[k.Series] != nil {
+			continue
+		}
+		t.series[k.Series] = &series{
+			since: k.LookedAt, looked: k.LookedAt, known: signalbox.Breached, knownAt: k.LookedAt,
+			held: k.Held, onset: k.OnsetAt, well: k.WellAt,
+		}
+	}
+}
+
 // Last returns the last reading of each series that knew its condition, or for
 // a series that was never known the last reading at all: what a Detector's
 // Judge takes as was. It is read-only, and changes with the next Step.

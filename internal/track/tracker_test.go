@@ -290,6 +290,24 @@ func TestItemsEndWithTheirIllness(t *testing.T) {
 	}
 }
 
+// How many are not listed is known until the illness is over, as its detector
+// counted most of them.
+func TestUnlistedOnlyBecomeMoreUntilItIsOver(t *testing.T) {
+	tr := New(Timing{ClearFor: interval}, 0)
+	for i, c := range []struct {
+		condition signalbox.Condition
+		says      int
+		want      int
+	}{{signalbox.Breached, 5, 5}, {signalbox.Breached, 9, 9}, {signalbox.Clear, 0, 9}, {signalbox.Clear, 0, 9}, {signalbox.Breached, 1, 1}} {
+		r := reading("a", c.condition, at(i))
+		r.Unlisted = c.says
+		out, _ := tr.Step([]signalbox.Reading{r}, at(i))
+		if out[0].Unlisted != c.want {
+			t.Errorf("look %d: %d, want %d", i, out[0].Unlisted, c.want)
+		}
+	}
+}
+
 // A sample that is looked at again proves nothing anew.
 func TestTimeCountsBySamples(t *testing.T) {
 	tr := New(Timing{For: time.Minute}, 31*time.Second)
@@ -311,5 +329,51 @@ func TestTimeCountsBySamples(t *testing.T) {
 	sampled = start.Add(time.Minute)
 	if look(105*time.Second, signalbox.Breached) != 1 {
 		t.Fatal("60s of bad samples must open an incident")
+	}
+}
+
+// What another counted of a breach is counted on: the gap between counts as
+// nothing, a clear look in it or after it begins it anew, and what was looked at
+// here is not overwritten.
+func TestResume(t *testing.T) {
+	base := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	at := func(s int) time.Time { return base.Add(time.Duration(s) * time.Second) }
+	look := func(tr *Tracker, s int, c signalbox.Condition) (edge bool, held time.Duration) {
+		out, edges := tr.Step([]signalbox.Reading{{Detector: "d", Series: "a", Condition: c, At: at(s), SampleAt: at(s)}}, at(s))
+		return len(edges) > 0, out[0].Held
+	}
+	timing := Timing{For: time.Minute}
+	first := New(timing, 20*time.Second)
+	look(first, -10, signalbox.Clear)
+	var held time.Duration
+	for s := 0; s <= 50; s += 10 {
+		if _, held = look(first, s, signalbox.Breached); held != time.Duration(s)*time.Second {
+			t.Fatalf("held after %ds: %v", s, held)
+		}
+	}
+	streak := []signalbox.Streak{{Detector: "d", Series: "a", Held: held, OnsetAt: at(0), WellAt: at(-10), LookedAt: at(50)}}
+
+	next := New(timing, 20*time.Second)
+	next.Resume(streak)
+	if edge, held := look(next, 100, signalbox.Breached); edge || held != 50*time.Second {
+		t.Errorf("the gap must not count: edge %v, held %v", edge, held)
+	}
+	next.Resume([]signalbox.Streak{{Detector: "d", Series: "a", Held: time.Hour, LookedAt: at(99)}})
+	out, edges := next.Step([]signalbox.Reading{{Detector: "d", Series: "a", Condition: signalbox.Breached, At: at(110), SampleAt: at(110)}}, at(110))
+	if len(edges) != 1 || !edges[0].OnsetAt.Equal(at(0)) || !edges[0].WellAt.Equal(at(-10)) || out[0].Held != 0 {
+		t.Errorf("counted on to a minute it is an edge under its own onset: %+v", edges)
+	}
+
+	again := New(timing, 20*time.Second)
+	again.Resume(streak)
+	look(again, 60, signalbox.Clear)
+	if edge, held := look(again, 70, signalbox.Breached); edge || held != 0 {
+		t.Errorf("a clear look begins it anew: edge %v, held %v", edge, held)
+	}
+	gone := New(timing, 20*time.Second)
+	gone.Resume(streak)
+	gone.Step(nil, at(60))
+	if edge, held := look(gone, 70, signalbox.Breached); edge || held != 0 {
+		t.Errorf("a round without it begins it anew: edge %v, held %v", edge, held)
 	}
 }

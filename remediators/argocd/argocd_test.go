@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,10 +11,8 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/yaml"
 
 	corev1 "k8s.io/api/core/v1"
@@ -26,36 +23,15 @@ import (
 	"github.com/signalbox/signalbox/test/servers"
 )
 
-var (
-	definitions  = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
-	applications = schema.GroupVersionResource{Group: "argoproj.io", Version: "v1alpha1", Resource: "applications"}
-)
-
-// argo is a real API server with Argo CD's definition of Applications and one
-// Application; the test plays the part of Argo CD's controller.
+// argo is a real API server that knows Argo CD's Applications, with one of them;
+// the test plays the part of Argo CD's controller.
 type argo struct {
 	*servers.KubeServer
 
 	t          *testing.T
-	admin      dynamic.Interface
+	apps       dynamic.ResourceInterface // of namespace argocd, as an administrator
 	r          *remediator
 	kubeconfig string
-}
-
-// contract reads a document of the vendor's; without it there is no test.
-func contract(t *testing.T, path ...string) *unstructured.Unstructured {
-	t.Helper()
-	dir := os.Getenv("SIGNALBOX_CONTRACTS")
-	if dir == "" {
-		dir = "../../../shared/contracts"
-	}
-	raw, err := os.ReadFile(filepath.Join(append([]string{dir}, path...)...))
-	if err != nil {
-		t.Skipf("SKIPPED: the contract is absent, set SIGNALBOX_CONTRACTS: %v", err)
-	}
-	u := &unstructured.Unstructured{}
-	must(t, yaml.Unmarshal(raw, &u.Object))
-	return u
 }
 
 func must(t *testing.T, err error) {
@@ -67,18 +43,10 @@ func must(t *testing.T, err error) {
 
 func newArgo(t *testing.T) *argo {
 	t.Helper()
-	definition := contract(t, "argocd", "application-crd.yaml")
 	k := servers.KubeAPI(t)
-	config, err := clientcmd.BuildConfigFromFlags("", k.Kubeconfig(servers.Admin))
-	must(t, err)
-	config.QPS = -1
-	d, err := dynamic.NewForConfig(config)
-	must(t, err)
-	a := &argo{KubeServer: k, t: t, admin: d, kubeconfig: k.Kubeconfig(servers.Daemon)}
-	_, err = d.Resource(definitions).Create(t.Context(), definition, metav1.CreateOptions{})
-	must(t, err)
+	a := &argo{KubeServer: k, t: t, apps: k.ArgoApplications().Namespace("argocd"), kubeconfig: k.Kubeconfig(servers.Daemon)}
 	client := k.Client(servers.Admin)
-	_, err = client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "argocd"}}, metav1.CreateOptions{})
+	_, err := client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "argocd"}}, metav1.CreateOptions{})
 	must(t, err)
 	a.create("shop")
 	role := documentedRole(t)
@@ -115,10 +83,46 @@ func documentedRole(t *testing.T) rbacv1.Role {
 	return rbacv1.Role{}
 }
 
-// create makes an Application of the recorded one, with a history.
+// part is an Application that an app of apps made: with auto-sync, and values of
+// its chart.
+const part = `
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata:
+  namespace: argocd
+  annotations: {"argocd.argoproj.io/tracking-id": "app-of-apps:argoproj.io/Application:argocd/argo-workflows"}
+spec:
+  project: default
+  destination: {name: in-cluster, namespace: argo-workflows}
+  revisionHistoryLimit: 10
+  source:
+    repoURL: https://argoproj.github.io/argo-helm
+    chart: argo-workflows
+    targetRevision: 0.45.27
+    helm: {valuesObject: {controller: {resources: {requests: {cpu: 12m}}}, server: {extraArgs: [--auth-mode=server]}}}
+  syncPolicy: {automated: {allowEmpty: true, prune: true}}
+`
+
+// recorded is an Application as a cluster holds it, where SIGNALBOX_CONTRACTS has
+// it, and else part.
+func recorded(t *testing.T) *unstructured.Unstructured {
+	t.Helper()
+	const contract = "recorded/argocd/live-child-application.yaml"
+	application := part
+	if theirs := servers.Contract(t, contract); theirs != "" {
+		application = theirs
+	} else {
+		t.Logf("NOT tried with an Application of a real cluster: SIGNALBOX_CONTRACTS has no %s", contract)
+	}
+	u := &unstructured.Unstructured{}
+	must(t, yaml.Unmarshal([]byte(application), &u.Object))
+	return u
+}
+
+// create makes an Application with a history.
 func (a *argo) create(name string) {
 	a.t.Helper()
-	u := contract(a.t, "recorded", "argocd", "live-child-application.yaml")
+	u := recorded(a.t)
 	u.SetName(name)
 	ago := func(hours int) string {
 		return time.Now().Add(-time.Duration(hours) * time.Hour).UTC().Format(time.RFC3339)
@@ -134,21 +138,19 @@ func (a *argo) create(name string) {
 			map[string]any{"id": int64(6), "revision": "0.45.27", "deployedAt": ago(1), "source": source("0.45.27")},
 		},
 	}
-	servers.Await(a.t, servers.Patience, "the definition is served", func(ctx context.Context) error {
-		_, err := a.admin.Resource(applications).Namespace("argocd").Create(ctx, u, metav1.CreateOptions{})
-		return err
-	})
+	_, err := a.apps.Create(a.t.Context(), u, metav1.CreateOptions{})
+	must(a.t, err)
 }
 
 func (a *argo) patch(body string) {
 	a.t.Helper()
-	_, err := a.admin.Resource(applications).Namespace("argocd").Patch(a.t.Context(), "shop", types.MergePatchType, []byte(body), metav1.PatchOptions{})
+	_, err := a.apps.Patch(a.t.Context(), "shop", types.MergePatchType, []byte(body), metav1.PatchOptions{})
 	must(a.t, err)
 }
 
 func (a *argo) get() *unstructured.Unstructured {
 	a.t.Helper()
-	u, err := a.admin.Resource(applications).Namespace("argocd").Get(a.t.Context(), "shop", metav1.GetOptions{})
+	u, err := a.apps.Get(a.t.Context(), "shop", metav1.GetOptions{})
 	must(a.t, err)
 	return u
 }

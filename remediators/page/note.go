@@ -21,6 +21,12 @@ var refusals = []int{
 	http.StatusBadRequest, http.StatusPaymentRequired, http.StatusForbidden, http.StatusNotFound, http.StatusRequestEntityTooLarge,
 }
 
+// TakesNotes reports whether the owner has an API key, with which notes are told.
+func (r *Remediator) TakesNotes(spec json.RawMessage) bool {
+	p, err := apiOf(spec)
+	return err != nil || p != nil // what is wrong with it is for Note to say
+}
+
 // Note tells more on the incident of a page: a note on its timeline, an update
 // to its subscribers, or a request for responders. It returns nil when it is
 // told, or where the owner has no API key and it is told nowhere; a *signalbox.Failure where it would be refused again, and otherwise it

@@ -1,7 +1,6 @@
 package rollout
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/tools/clientcmd"
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/test/servers"
@@ -22,49 +20,14 @@ import (
 
 type m = map[string]any
 
-// argoDefinition is the CustomResourceDefinition of Argo Rollouts, as far as
-// moves and their end need it: what it does not name is dropped by the API
-// server, and the status is a subresource.
-func argoDefinition() *unstructured.Unstructured {
-	text, number, flag, moment := m{"type": "string"}, m{"type": "integer"}, m{"type": "boolean"}, m{"type": "string", "format": "date-time"}
-	free := m{"type": "object", "x-kubernetes-preserve-unknown-fields": true}
-	spec := m{"type": "object", "properties": m{"paused": flag, "replicas": number, "restartAt": moment, "selector": free, "template": free, "workloadRef": free, "strategy": free}}
-	status := m{"type": "object", "properties": m{
-		"abort": flag, "phase": text, "message": text, "observedGeneration": text, "currentPodHash": text, "restartedAt": moment,
-		"replicas": number, "updatedReplicas": number, "readyReplicas": number, "availableReplicas": number,
-		"conditions": m{"type": "array", "items": free},
-	}}
-	return &unstructured.Unstructured{Object: m{
-		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": m{"name": "rollouts.argoproj.io"},
-		"spec": m{
-			"group": "argoproj.io", "scope": "Namespaced", "names": m{"plural": "rollouts", "singular": "rollout", "kind": "Rollout", "listKind": "RolloutList"},
-			"versions": []any{m{
-				"name": "v1alpha1", "served": true, "storage": true, "subresources": m{"status": m{}},
-				"schema": m{"openAPIV3Schema": m{"type": "object", "required": []any{"spec"}, "properties": m{"spec": spec, "status": status}}},
-			}},
-		},
-	}}
-}
-
-func (c *world) custom() dynamic.Interface {
-	c.t.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", c.conf[servers.Admin])
-	c.must(err)
-	d, err := dynamic.NewForConfig(config)
-	c.must(err)
-	return d
-}
-
 func (c *world) rollouts() dynamic.ResourceInterface {
-	return c.custom().Resource(schema.GroupVersionResource{Group: "argoproj.io", Version: "v1alpha1", Resource: "rollouts"}).Namespace("core")
+	return c.Dynamic(servers.Admin).Resource(schema.GroupVersionResource{Group: "argoproj.io", Version: "v1alpha1", Resource: "rollouts"}).Namespace("core")
 }
 
 // defineArgo makes the definition, and a Rollout of two pods that is healthy.
 func (c *world) defineArgo() {
 	c.t.Helper()
-	definitions := schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
-	_, err := c.custom().Resource(definitions).Create(c.t.Context(), argoDefinition(), metav1.CreateOptions{})
-	c.must(err)
+	rollouts := c.ArgoRollouts().Namespace("core")
 	object := &unstructured.Unstructured{Object: m{
 		"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": m{"name": "web", "namespace": "core"},
 		"spec": m{
@@ -72,10 +35,8 @@ func (c *world) defineArgo() {
 			"template": m{"metadata": m{"labels": m{"app": "web"}}, "spec": m{"containers": []any{m{"name": "app", "image": "registry.example/app:2"}}}},
 		},
 	}}
-	servers.Await(c.t, servers.Patience, "the definition is served", func(ctx context.Context) error {
-		_, err := c.rollouts().Create(ctx, object, metav1.CreateOptions{})
-		return err
-	})
+	_, err := rollouts.Create(c.t.Context(), object, metav1.CreateOptions{})
+	c.must(err)
 	c.argoStatus(`{"phase":"Healthy"}`)
 }
 

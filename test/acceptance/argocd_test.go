@@ -3,6 +3,10 @@ package acceptance
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -12,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/signalbox/signalbox/test/servers"
 )
@@ -22,53 +28,168 @@ import (
 // in a real API server.
 func TestArgoRollbackRestoresAutoSync(t *testing.T) {
 	t.Parallel()
-	b, kube := newBox(t), servers.KubeAPI(t)
-	apps := deployArgo(t, kube, "get", "list", "watch", "patch")
-	b.eventually("the definition to be served", func() error {
-		_, err := apps.Create(t.Context(), argoShop(), metav1.CreateOptions{})
-		return err
+	a := newArgoStory(t)
+	a.configure("auto")
+	a.start()
+	a.seen()
+	a.patch(map[string]any{"status": map[string]any{"health": map[string]any{"status": "Degraded"}}})
+	a.eventually("the rollback to be asked of Argo CD", a.asked)
+	a.rolledBack()
+	a.eventually("auto-sync to be as it was found", a.restored)
+	a.eventually("the incident to end", a.allEnded)
+	a.steadily(2*time.Second, "it was written twice", a.wrote(2))
+}
+
+// In shadow it is recorded what would be done, and the Application is only read.
+func TestArgoRollbackInShadow(t *testing.T) {
+	t.Parallel()
+	a := newArgoStory(t)
+	a.configure("shadow")
+	a.start()
+	a.seen()
+	a.patch(map[string]any{"status": map[string]any{"health": map[string]any{"status": "Degraded"}}})
+	a.eventually("the record of what would be done", func() error {
+		if said := a.deployExplained("shop-health"); !strings.Contains(said, "policy shop-is-degraded only watches; it would say act") {
+			return fmt.Errorf("explain says %s", said)
+		}
+		if len(a.pages("application/shop")) == 0 {
+			return fmt.Errorf("nobody is paged")
+		}
+		return nil
 	})
-	b.argoConfigure(kube)
-	b.start()
-	b.eventually("the Application to be read", func() error {
-		if !strings.Contains(auditLine(kube, "list"), "applications") {
+	a.steadily(4*time.Second, "nothing is written", a.wrote(0))
+}
+
+// The daemon is killed when the API server has taken the rollback, and again when
+// it has taken what turns auto-sync on, each time before it knows: each is found
+// there, and neither is written twice.
+func TestArgoRollbackKilledAtEachWrite(t *testing.T) {
+	t.Parallel()
+	a := newArgoStory(t)
+	a.configure("auto")
+	a.start()
+	a.seen()
+	h := a.door.holdNextAnswer()
+	a.patch(map[string]any{"status": map[string]any{"health": map[string]any{"status": "Degraded"}}})
+	a.killedAt("the rollback", h)
+	if err := a.asked(); err != nil {
+		t.Fatal(err)
+	}
+	h = a.door.holdNextAnswer()
+	a.rolledBack()
+	a.killedAt("what restores auto-sync", h)
+	a.eventually("the incident to end", a.allEnded)
+	a.steadily(2*time.Second, "auto-sync is as it was found", a.restored)
+	a.steadily(2*time.Second, "it was written twice", a.wrote(2))
+}
+
+// argoStory is an Application in a real API server, which the daemon reaches
+// through a door.
+type argoStory struct {
+	*box
+	kube *servers.KubeServer
+	apps dynamic.ResourceInterface
+	door *deployDoor
+	url  string // of the door
+}
+
+func newArgoStory(t *testing.T) *argoStory {
+	t.Helper()
+	a := &argoStory{box: newBox(t), kube: servers.KubeAPI(t)}
+	a.apps = deployArgo(t, a.kube, "get", "list", "watch", "patch")
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := a.apps.Create(t.Context(), argoShop(), metav1.CreateOptions{})
+	must(err)
+	config, err := clientcmd.BuildConfigFromFlags("", a.kube.Kubeconfig(servers.Admin))
+	must(err)
+	trust, err := rest.TLSConfigFor(config)
+	must(err)
+	to, err := url.Parse(a.kube.URL)
+	must(err)
+	a.door = &deployDoor{to: &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }, Transport: &http.Transport{TLSClientConfig: trust}}}
+	server := httptest.NewUnstartedServer(a.door)
+	server.TLS = a.kube.TLS()
+	server.StartTLS()
+	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
+	a.url = server.URL
+	return a
+}
+
+// seen waits until the Application was read, and is well.
+func (a *argoStory) seen() {
+	a.t.Helper()
+	a.eventually("the Application to be read", func() error {
+		if !strings.Contains(auditLine(a.kube, "list"), "applications") {
 			return fmt.Errorf("no list yet")
 		}
 		return nil
 	})
-	b.steadily(3*time.Second, "all is well", b.allEnded)
-	argoPatch(t, apps, map[string]any{"status": map[string]any{"health": map[string]any{"status": "Degraded"}}})
-	var app map[string]any
-	b.eventually("the rollback to be asked of Argo CD", func() error {
-		app = argoRead(t, apps)
-		if app["operation"] == nil {
-			return fmt.Errorf("no operation")
-		}
-		return nil
-	})
+	a.steadily(3*time.Second, "all is well", a.allEnded)
+}
+
+// asked reports whether the rollback to v2 waits, with auto-sync turned off.
+func (a *argoStory) asked() error {
+	app := a.read()
 	revision, _, _ := unstructured.NestedString(app, "operation", "sync", "revision")
 	enabled, there, _ := unstructured.NestedBool(app, "spec", "syncPolicy", "automated", "enabled")
 	if revision != "v2" || !there || enabled {
-		t.Fatalf("the operation is %v, auto-sync %v (%v)", app["operation"], enabled, there)
+		return fmt.Errorf("the operation is %v, auto-sync %v (%v)", app["operation"], enabled, there)
 	}
-	argoPatch(t, apps, map[string]any{"operation": nil, "status": map[string]any{
-		"operationState": map[string]any{"operation": app["operation"], "phase": "Succeeded", "message": "synced", "startedAt": time.Now().UTC().Format(time.RFC3339)},
+	return nil
+}
+
+// rolledBack is Argo CD carrying out the operation that waits: the Application is
+// well.
+func (a *argoStory) rolledBack() {
+	a.t.Helper()
+	a.patch(map[string]any{"operation": nil, "status": map[string]any{
+		"operationState": map[string]any{"operation": a.read()["operation"], "phase": "Succeeded", "message": "synced", "startedAt": time.Now().UTC().Format(time.RFC3339)},
 		"sync":           map[string]any{"status": "OutOfSync", "revision": "v2"}, "health": map[string]any{"status": "Healthy"},
 	}})
-	b.eventually("auto-sync to be as it was found", func() error {
-		automated, _, _ := unstructured.NestedMap(argoRead(t, apps), "spec", "syncPolicy", "automated")
-		if _, there := automated["enabled"]; there || automated["prune"] != true {
-			return fmt.Errorf("automated is %v", automated)
+}
+
+// restored reports whether auto-sync is as argoShop has it.
+func (a *argoStory) restored() error {
+	automated, _, _ := unstructured.NestedMap(a.read(), "spec", "syncPolicy", "automated")
+	if _, there := automated["enabled"]; there || automated["prune"] != true {
+		return fmt.Errorf("automated is %v", automated)
+	}
+	return nil
+}
+
+// wrote reports whether the daemon wrote so often, by the API server's own log.
+func (a *argoStory) wrote(want int) func() error {
+	return func() error {
+		if n := strings.Count(auditLine(a.kube, "patch"), "applications"); n != want {
+			return fmt.Errorf("writes: got %d, want %d", n, want)
 		}
 		return nil
-	})
-	b.eventually("the incident to end", b.allEnded)
-	b.steadily(2*time.Second, "it was written twice", func() error {
-		if n := strings.Count(auditLine(kube, "patch"), "applications"); n != 2 {
-			return fmt.Errorf("writes: got %d, want 2", n)
-		}
-		return nil
-	})
+	}
+}
+
+func (a *argoStory) read() map[string]any {
+	a.t.Helper()
+	u, err := a.apps.Get(a.t.Context(), "shop", metav1.GetOptions{})
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return u.Object
+}
+
+func (a *argoStory) patch(change map[string]any) {
+	a.t.Helper()
+	body, err := json.Marshal(change)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if _, err := a.apps.Patch(a.t.Context(), "shop", types.MergePatchType, body, metav1.PatchOptions{}); err != nil {
+		a.t.Fatal(err)
+	}
 }
 
 // auditLine are the resources of the daemon's requests with a verb, without dry
@@ -105,34 +226,14 @@ func argoShop() *unstructured.Unstructured {
 	}}
 }
 
-func argoRead(t *testing.T, apps dynamic.ResourceInterface) map[string]any {
-	t.Helper()
-	u, err := apps.Get(t.Context(), "shop", metav1.GetOptions{})
+func (a *argoStory) configure(autonomy string) {
+	a.t.Helper()
+	config, err := os.ReadFile(a.kube.KubeconfigFor(servers.Daemon, a.url))
 	if err != nil {
-		t.Fatal(err)
+		a.t.Fatal(err)
 	}
-	return u.Object
-}
-
-func argoPatch(t *testing.T, apps dynamic.ResourceInterface, change map[string]any) {
-	t.Helper()
-	body, err := json.Marshal(change)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := apps.Patch(t.Context(), "shop", types.MergePatchType, body, metav1.PatchOptions{}); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func (b *box) argoConfigure(kube *servers.KubeServer) {
-	b.t.Helper()
-	config, err := os.ReadFile(kube.Kubeconfig(servers.Daemon))
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	b.write("secrets/kubeconfig", string(config))
-	b.write("argocd.yaml", `
+	a.write("secrets/kubeconfig", string(config))
+	a.write("argocd.yaml", fmt.Sprintf(`
 sources:
   cluster: {kind: kubernetes, kubeconfig: secrets/kubeconfig, namespaces: [argocd]}
 detectors:
@@ -150,10 +251,10 @@ tools:
 policies:
   - name: shop-is-degraded
     on: shop-health
-    autonomy: auto
+    autonomy: %s
     runbook:
       - {argocd: shop, to: previous}
     verify: {within: 30s}
     undo: {after_healthy: 3s}
-`)
+`, autonomy))
 }

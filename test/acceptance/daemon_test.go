@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -54,6 +55,11 @@ const (
 	devopsKey  = "0123456789abcdef0123456789abcde0"
 	backendKey = "0123456789abcdef0123456789abcde1"
 	webhookKey = "a-token-that-only-alertmanager-has"
+
+	// Of the other three domains of the handbook.
+	frontendKey = "0123456789abcdef0123456789abcde2"
+	paymentsKey = "0123456789abcdef0123456789abcde3"
+	supportKey  = "0123456789abcdef0123456789abcde4"
 )
 
 // box is one daemon, with its configuration, its data and its pager.
@@ -65,20 +71,23 @@ type box struct {
 	webhooks string // URL
 	pager    *pagerduty.Server
 	pagerURL string
+	name     string // of the replica; "": box
+	program  string // in the place of binary
 	args     []string
 	env      []string
 	kept     []string // secrets that it was given, which stand nowhere but in their files
 	person   string   // as whom the story asks and operates; "": nobody, where there are no people
 	cmd      *exec.Cmd
 	log      *logBuffer
-	ended    chan struct{}
+	ended    <-chan struct{}
+	killed   bool // once
 }
 
 // newBox makes a daemon's directories; nothing runs before start.
 func newBox(t *testing.T) *box {
 	t.Helper()
 	contract := contractOf(t, "pagerduty/events-v2.json")
-	pager, err := pagerduty.New(pagerduty.Options{Keys: []string{devopsKey, backendKey, backupKey}, Spec: contract})
+	pager, err := pagerduty.New(pagerduty.Options{Keys: []string{devopsKey, backendKey, backupKey, frontendKey, paymentsKey, supportKey}, Spec: contract})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,22 +168,17 @@ func (b *box) launch() {
 		b.log = &logBuffer{}
 	}
 	args := append([]string{
-		"--config", b.config, "--data", b.data, "--log.level", "debug", "--replica", "box",
+		"--config", b.config, "--data", b.data, "--log.level", "debug", "--replica", cmp.Or(b.name, "box"),
 		"--web.listen-address", strings.TrimPrefix(b.control, "http://"), "--webhooks.listen-address", strings.TrimPrefix(b.webhooks, "http://"),
 	}, b.args...)
-	b.cmd = exec.Command(binary, args...)
+	b.cmd = exec.Command(cmp.Or(b.program, binary), args...)
 	b.cmd.Env = append(os.Environ(), b.env...)
 	b.cmd.Stderr, b.cmd.Stdout = b.log, b.log
 	b.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := b.cmd.Start(); err != nil {
+	var err error
+	if b.ended, err = servers.Start(b.cmd); err != nil {
 		b.t.Fatal(err)
 	}
-	cmd, ended := b.cmd, make(chan struct{})
-	b.ended = ended
-	go func() {
-		_ = cmd.Wait()
-		close(ended)
-	}()
 }
 
 func (b *box) ready() {
@@ -196,7 +200,7 @@ func (b *box) kill() {
 	}
 	_ = b.cmd.Process.Kill()
 	<-b.ended
-	b.cmd = nil
+	b.cmd, b.killed = nil, true
 }
 
 // stop ends the daemon in good order.
@@ -298,8 +302,17 @@ func (b *box) pages(text string) []pagerduty.Incident {
 // eventually waits until check returns nil.
 func (b *box) eventually(what string, check func() error) {
 	b.t.Helper()
-	servers.Await(b.t, servers.Patience, what, func(context.Context) error { return check() })
+	patience := servers.Patience
+	if b.killed {
+		patience += afterKill
+	}
+	servers.Await(b.t, patience, what, func(context.Context) error { return check() })
 }
+
+// afterKill is how long a write that was on its way at a kill may hold its target
+// where nothing tells what became of it: until the last moment at which it could
+// have been sent, and the target's greatest latency after that.
+const afterKill = 90 * time.Second
 
 // steadily holds check true for a while: what must not happen has that long to
 // happen. It ends at the first error.

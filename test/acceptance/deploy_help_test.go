@@ -29,12 +29,14 @@ const (
 // out what is dispatched there.
 type deployHub struct {
 	*github.Server
-	t   *testing.T
-	url string
+	t    *testing.T
+	url  string
+	door *deployDoor
 
 	mu       sync.Mutex
 	released string // the tag in production
 	smokes   string // how smoke tests end
+	waiting  bool   // no runner takes what is dispatched
 }
 
 // newDeployHub has v1.2.0 in production for days. What was newer was there for
@@ -65,7 +67,8 @@ func newDeployHub(t *testing.T) *deployHub {
 	}
 	h.SetDiff(deploySHA("v1.2.0"), deploySHA("v1.3.0"), github.Diff{Status: "ahead", Files: []string{"cmd/shop/main.go"}})
 	h.SetDeployments(github.Deployment{ID: 5, SHA: deploySHA("v1.2.0"), Environment: "production", Success: time.Now().Add(-201 * time.Hour), Left: time.Now().Add(-81 * time.Hour)})
-	listening, done := httptest.NewServer(server), make(chan struct{})
+	h.door = &deployDoor{to: server}
+	listening, done := httptest.NewServer(h.door), make(chan struct{})
 	h.url = listening.URL
 	go h.run(t.Context(), done)
 	t.Cleanup(func() {
@@ -108,6 +111,19 @@ func (h *deployHub) put(tag string) {
 	h.released = tag
 }
 
+// queue says whether what is dispatched waits for a runner.
+func (h *deployHub) queue(waiting bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.waiting = waiting
+}
+
+func (h *deployHub) queues() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.waiting
+}
+
 // production is the tag that production runs.
 func (h *deployHub) production() string {
 	h.mu.Lock()
@@ -128,7 +144,7 @@ func (h *deployHub) run(ctx context.Context, done chan struct{}) {
 		case <-tick.C:
 		}
 		for _, r := range h.Dispatched() {
-			if r.Status == "completed" || time.Since(r.Created) < time.Second {
+			if r.Status == "completed" || time.Since(r.Created) < time.Second || h.queues() {
 				continue
 			}
 			conclusion := "success"
@@ -161,7 +177,8 @@ func (h *deployHub) dispatched(want ...string) func() error {
 // deployDesk is Slack with the channel #ops-alerts.
 type deployDesk struct {
 	*slack.Server
-	url string
+	url  string
+	door *deployDoor
 }
 
 func newDeployDesk(t *testing.T) *deployDesk {
@@ -170,14 +187,15 @@ func newDeployDesk(t *testing.T) *deployDesk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listening := httptest.NewServer(server)
+	door := &deployDoor{to: server}
+	listening := httptest.NewServer(door)
 	t.Cleanup(func() {
 		listening.Close()
 		if got := server.Violations(); len(got) > 0 {
 			t.Errorf("Slack's contract was broken: %q", got)
 		}
 	})
-	return &deployDesk{Server: server, url: listening.URL + "/api"}
+	return &deployDesk{Server: server, url: listening.URL + "/api", door: door}
 }
 
 // threads are the messages that began a thread in #ops-alerts.

@@ -178,10 +178,12 @@ const failover = `
 
 // effects are the values that the daemon wrote to the endpoint, oldest first,
 // as the API server's audit log has them: changes of the fence alone are none.
-func (p *production) effects() []string {
+func (p *production) effects() []string { return p.effectsOf(endpointKey, replicaA) }
+
+// effectsOf are the values that the daemon wrote to a key, which had one before.
+func (p *production) effectsOf(key, was string) []string {
 	p.t.Helper()
 	var values []string
-	was := replicaA
 	for _, e := range p.kube.Audit(servers.Daemon) {
 		if e.Verb == "get" || e.ObjectRef.Resource == "selfsubjectaccessreviews" || e.ResponseStatus.Code/100 != 2 {
 			continue
@@ -193,7 +195,7 @@ func (p *production) effects() []string {
 		if err := json.Unmarshal(e.RequestObject, &patch); err != nil {
 			p.t.Fatal(err)
 		}
-		if v, ok := patch.Data[endpointKey]; ok && v != was {
+		if v, ok := patch.Data[key]; ok && v != was {
 			values = append(values, v)
 			was = v
 		}

@@ -31,9 +31,7 @@ type psp struct {
 }
 
 const (
-	paymentsKey     = "9a75e7759a75e7759a75e7759a75e775"
 	paymentsNextKey = "9a75e7759a75e7759a75e7759a75e776"
-	supportKey      = "5b99047755b9904775b9904775b99047"
 	paymentsToken   = "the-token-of-payments-lead"
 	chatToken       = "xoxb-not-a-real-token"
 	lokiTenant      = "prod"

@@ -173,6 +173,7 @@ func TestRunbookPSPKilled(t *testing.T) {
 	p.eventually("the PSP to be ill", p.ill("psp/Payouts"))
 	kill(2 * time.Second)
 	p.eventually("payouts to be throttled", p.limit.wrote("10/min"))
+	p.eventually("Payments to be paged with until when", p.told(paymentsKey, "Limited: payouts to low, was full, until "))
 	p.psp.says("operational")
 	p.eventually("the limit to go up", func() error {
 		if err := p.limit.wrote("10/min"); err() == nil {

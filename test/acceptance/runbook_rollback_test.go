@@ -128,6 +128,32 @@ func TestRunbookRollbackKilled(t *testing.T) {
 	r.steadily(3*time.Second, "nothing more is dispatched", r.hub.dispatched("deploy-prod v1.2.0", "smoke v1.2.0"))
 }
 
+// The daemon is killed when GitHub has taken the dispatch of the deploy, and again
+// at that of the smoke tests, each time before it knows: each is found by its id,
+// and none is dispatched twice.
+func TestRunbookRollbackKilledAtEachDispatch(t *testing.T) {
+	t.Parallel()
+	r := newRollback(t)
+	r.configure("auto")
+	r.start()
+	r.watched()
+	r.hub.queue(true)
+	h := r.hub.door.holdNextAnswer()
+	r.hub.release()
+	r.killedAt("the dispatch of the deploy", h)
+	h = r.hub.door.holdNextAnswer()
+	r.hub.queue(false)
+	r.killedAt("the dispatch of the smoke tests", h)
+	r.eventually("the incident to end", r.allEnded)
+	r.eventually("its one thread to end in place", func() error {
+		if err := r.desk.announced("service/checkout")(); err != nil {
+			return err
+		}
+		return r.desk.ended()
+	})
+	r.steadily(3*time.Second, "each was dispatched once", r.hub.dispatched("deploy-prod v1.2.0", "smoke v1.2.0"))
+}
+
 // rollback is a shop whose requests a real Prometheus counts, with GitHub and
 // Slack.
 type rollback struct {

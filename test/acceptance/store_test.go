@@ -193,11 +193,10 @@ func TestStoreSyncFails(t *testing.T) {
 	tracer := exec.Command(strace, "-f", "-p", strconv.Itoa(member), "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=1+")
 	tracer.Stderr = out
 	tracer.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
-	if err := tracer.Start(); err != nil {
+	ended, err := servers.Start(tracer)
+	if err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan struct{})
-	go func() { _ = tracer.Wait(); close(ended) }()
 	t.Cleanup(func() { _ = tracer.Process.Signal(syscall.SIGTERM); <-ended })
 	began := time.Now()
 	exporter.Set("queue_depth", 500, "queue", "psp")

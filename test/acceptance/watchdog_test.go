@@ -57,8 +57,11 @@ func TestWatchdogTellsThatPrometheusStopped(t *testing.T) {
 	b.eventually("the watchdog to be posted", tap.heard(`"alertname":"Watchdog"`, 1))
 	exporter.Set("reads_lag_seconds", 5, "cluster", "eu")
 	b.eventually("the page of another alert", b.paged("Lagging/eu", backendKey, "trigger"))
-	prometheus.Kill()
+	// Over before Prometheus stops: one that returns evaluates its rules on the
+	// last sample it has, and would fire again what it last saw ill.
 	exporter.Set("reads_lag_seconds", 0, "cluster", "eu")
+	b.eventually("that page to be resolved", b.paged("Lagging/eu", backendKey, "trigger", "resolve"))
+	prometheus.Kill()
 	b.eventually("the source's page", b.paged("source/alerts", devopsKey, "trigger"))
 	b.stop()
 	b.start()

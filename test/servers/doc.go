@@ -1,5 +1,5 @@
 // Package servers runs real servers for tests: Prometheus, Alertmanager, Loki, a
-// Kubernetes API server, and PostgreSQL, Redis and RabbitMQ with their exporters
+// Kubernetes API server, etcd, and PostgreSQL, Redis and RabbitMQ with their exporters
 // as child processes, and an exporter in process whose gauges a test sets.
 //
 // Each listens on free ports of loopback, is ready when its constructor

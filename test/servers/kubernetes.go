@@ -6,15 +6,18 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/server/v3/embed"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -40,6 +43,15 @@ type KubeServer struct {
 	ca       []byte            // PEM
 	tokens   map[string]string // by account
 	auditLog string
+	audited  audited
+}
+
+// audited is what has been read of the audit log, which grows with each request
+// and is looked at again and again.
+type audited struct {
+	mu      sync.Mutex
+	read    int64
+	entries []AuditEntry
 }
 
 // KubeAPI starts an API server. flags are added to its own: a later flag of a
@@ -168,6 +180,21 @@ func (k *KubeServer) Client(account string) kubernetes.Interface {
 	return client
 }
 
+// Dynamic is Client for objects of any kind.
+func (k *KubeServer) Dynamic(account string) dynamic.Interface {
+	k.t.Helper()
+	config, err := clientcmd.BuildConfigFromFlags("", k.Kubeconfig(account))
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	config.QPS = -1
+	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return client
+}
+
 // AuditEntry is one request in the API server's audit log
 // (audit.k8s.io/v1 Event).
 type AuditEntry struct {
@@ -197,24 +224,43 @@ const Everyone = ""
 // there.
 func (k *KubeServer) Audit(account string) []AuditEntry {
 	k.t.Helper()
-	b, err := os.ReadFile(k.auditLog)
-	if err != nil {
-		k.t.Fatal(err)
+	a := &k.audited
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.readOn(k.auditLog); err != nil {
+		k.t.Fatalf("audit log: %v", err)
 	}
 	var entries []AuditEntry
+	for i := range a.entries {
+		if account == Everyone || a.entries[i].User.Username == account {
+			entries = append(entries, a.entries[i])
+		}
+	}
+	return entries
+}
+
+// readOn reads what has come since.
+func (a *audited) readOn(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.NewSectionReader(f, a.read, 1<<40))
+	if err != nil {
+		return err
+	}
 	for line := range strings.Lines(string(b)) {
 		if !strings.HasSuffix(line, "\n") { // being written
 			break
 		}
 		var e AuditEntry
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
-			k.t.Fatalf("audit log: %v: %s", err, line)
+			return fmt.Errorf("%w: %s", err, line)
 		}
-		if account == Everyone || e.User.Username == account {
-			entries = append(entries, e)
-		}
+		a.entries, a.read = append(a.entries, e), a.read+int64(len(line))
 	}
-	return entries
+	return nil
 }
 
 // auditPolicy records each request once, when it was answered, and what was

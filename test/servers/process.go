@@ -43,7 +43,7 @@ type how struct {
 // child is one run of a Server's program.
 type child struct {
 	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended
+	done <-chan struct{} // closed when it has ended
 }
 
 // launch is what a server is started with, for the port that it got.
@@ -90,8 +90,7 @@ func taken(log string) bool {
 	return strings.Contains(log, "address already in use") || strings.Contains(log, "eaddrinuse")
 }
 
-// spawn starts the program. The thread that starts it waits for it: Pdeathsig
-// fires when that thread ends, and so must not end before the child.
+// spawn starts the program.
 func (s *Server) spawn() {
 	s.t.Helper()
 	log, err := os.OpenFile(s.logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -103,22 +102,11 @@ func (s *Server) spawn() {
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env, cmd.Dir = s.how.env, s.how.dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true, Credential: s.how.user}
-	c := &child{cmd: cmd, done: make(chan struct{})}
-	started := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		defer close(c.done)
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait() // how it ended is in its log
-		}
-	}()
-	if err := <-started; err != nil {
+	done, err := Start(cmd)
+	if err != nil {
 		s.t.Fatalf("%s: %v", s.name, err)
 	}
-	s.running = c
+	s.running = &child{cmd: cmd, done: done}
 }
 
 // awaitReady waits until the server answers, and not when it has ended.

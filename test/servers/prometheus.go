@@ -18,6 +18,8 @@ import (
 type PrometheusOptions struct {
 	// Scrape lists the targets ("host:port") of each job.
 	Scrape map[string][]string
+	// Labels are what the targets of a job get beside Prometheus' own.
+	Labels map[string]map[string]string
 	// Paths are where jobs are scraped, with a query; absent: /metrics.
 	Paths map[string]string
 	// Rules are rule files, each the YAML of one with its groups.
@@ -61,7 +63,7 @@ func prometheusConfig(t testing.TB, dir string, o PrometheusOptions) []byte {
 	every := interval(o)
 	var jobs []any
 	for job, targets := range o.Scrape {
-		jobs = append(jobs, scrapeConfig(t, job, o.Paths[job], targets))
+		jobs = append(jobs, scrapeConfig(t, job, o.Paths[job], targets, o.Labels[job]))
 	}
 	var files []string
 	for i, text := range o.Rules {
@@ -74,7 +76,7 @@ func prometheusConfig(t testing.TB, dir string, o PrometheusOptions) []byte {
 		"scrape_configs": jobs, "rule_files": files,
 	}
 	if len(o.Alertmanagers) > 0 {
-		config["alerting"] = map[string]any{"alertmanagers": []any{map[string]any{"static_configs": static(o.Alertmanagers)}}}
+		config["alerting"] = map[string]any{"alertmanagers": []any{map[string]any{"static_configs": static(o.Alertmanagers, nil)}}}
 	}
 	b, err := json.Marshal(config)
 	if err != nil {
@@ -83,9 +85,9 @@ func prometheusConfig(t testing.TB, dir string, o PrometheusOptions) []byte {
 	return b
 }
 
-func scrapeConfig(t testing.TB, job, path string, targets []string) map[string]any {
+func scrapeConfig(t testing.TB, job, path string, targets []string, labels map[string]string) map[string]any {
 	t.Helper()
-	config := map[string]any{"job_name": job, "static_configs": static(targets)}
+	config := map[string]any{"job_name": job, "static_configs": static(targets, labels)}
 	if path != "" {
 		u, err := url.Parse(path)
 		if err != nil {
@@ -103,12 +105,12 @@ func interval(o PrometheusOptions) string {
 	return "1s"
 }
 
-func static(targets []string) []any {
+func static(targets []string, labels map[string]string) []any {
 	hosts := make([]string, len(targets))
 	for i, target := range targets {
 		hosts[i] = strings.TrimPrefix(target, "http://")
 	}
-	return []any{map[string]any{"targets": hosts}}
+	return []any{map[string]any{"targets": hosts, "labels": labels}}
 }
 
 func loopback(scheme string) func(port int) string {

@@ -1,7 +1,6 @@
 package servers
 
 import (
-	"context"
 	"fmt"
 	"testing"
 
@@ -11,7 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/yaml"
 )
 
@@ -31,28 +29,13 @@ var (
 // before Define.
 func (k *KubeServer) RuleResources() *RuleResources {
 	k.t.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", k.Kubeconfig(Admin))
-	if err != nil {
-		k.t.Fatal(err)
-	}
-	config.QPS = -1
-	client, err := dynamic.NewForConfig(config)
-	if err != nil {
-		k.t.Fatal(err)
-	}
-	return &RuleResources{t: k.t, k: k, client: client}
+	return &RuleResources{t: k.t, k: k, client: k.Dynamic(Admin)}
 }
 
 // Define makes the CustomResourceDefinition, and waits until it is served.
 func (r *RuleResources) Define() {
 	r.t.Helper()
-	if _, err := r.client.Resource(definitions).Create(r.t.Context(), object(r.t, ruleDefinition), metav1.CreateOptions{}); err != nil {
-		r.t.Fatal(err)
-	}
-	Await(r.t, Patience, "PrometheusRule resources to be served", func(ctx context.Context) error {
-		_, err := r.client.Resource(rulesOf).List(ctx, metav1.ListOptions{})
-		return err
-	})
+	r.k.define(object(r.t, ruleDefinition), rulesOf)
 }
 
 // Allow lets the account Daemon list and watch the resources in all namespaces.

@@ -18,6 +18,7 @@ type child struct {
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
 	log    *relay
+	said   chan string   // lines of how far it has come
 	ready  chan struct{} // closed when it serves
 	exited chan struct{} // closed when it is reaped; then err is set
 	err    error
@@ -28,6 +29,7 @@ func (e *Embedded) spawn() (*child, error) {
 	c := &child{
 		cmd:    exec.Command(e.argv[0], e.argv[1:]...),
 		log:    &relay{log: e.opt.Log},
+		said:   make(chan string, 64),
 		ready:  make(chan struct{}),
 		exited: make(chan struct{}),
 	}
@@ -54,7 +56,9 @@ func (e *Embedded) spawn() (*child, error) {
 	}
 	go c.attend(stdout, stderr)
 	// A child that ends at once can't be told; its exit says more than that.
-	_ = json.NewEncoder(c.stdin).Encode(settings{Quota: e.opt.Quota, Keep: e.opt.Keep, Wait: e.opt.StartTimeout / 2})
+	_ = json.NewEncoder(c.stdin).Encode(settings{
+		Quota: e.opt.Quota, Keep: e.opt.Keep, Wait: e.opt.StartTimeout / 2, Cluster: e.opt.Cluster, Formed: e.claim.Formed,
+	})
 	return c, nil
 }
 
@@ -62,18 +66,24 @@ func (e *Embedded) spawn() (*child, error) {
 func (c *child) attend(stdout, stderr io.Reader) {
 	defer close(c.exited)
 	var readers sync.WaitGroup
-	readers.Go(func() { c.awaitReady(stdout) })
+	readers.Go(func() { c.hear(stdout) })
 	readers.Go(func() { c.log.copy(stderr) })
 	readers.Wait()
 	c.err = c.cmd.Wait()
 }
 
-func (c *child) awaitReady(stdout io.Reader) {
-	lines := bufio.NewScanner(stdout)
-	for told := false; lines.Scan(); {
-		if lines.Text() == readyLine && !told {
-			told = true
-			close(c.ready)
+// hear reads how far the child has come. It never waits for who listens, so that
+// the child is reaped when it ends.
+func (c *child) hear(stdout io.Reader) {
+	serves := sync.OnceFunc(func() { close(c.ready) })
+	for lines := bufio.NewScanner(stdout); lines.Scan(); {
+		if lines.Text() == readyLine {
+			serves()
+			continue
+		}
+		select {
+		case c.said <- lines.Text():
+		default:
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -214,6 +215,39 @@ func TestUpkeep(t *testing.T) {
 		t.Errorf("a watch from revision 1 = %+v", b)
 	}
 	wantValue(t, e, "same", value)
+}
+
+// What is older than one interval is forgotten too, however little it is: a
+// start reads all history that is left.
+func TestUpkeepForgetsWhatIsOld(t *testing.T) {
+	e := startUp(t, etcd.EmbeddedOptions{UpkeepEvery: 50 * time.Millisecond, CompactEvery: 200 * time.Millisecond})
+	for range 20 {
+		mustPut(t, e, "same", "v")
+	}
+	eventually(t, "compaction", func() bool { s := e.Status(); return s.Compacted > 0 && s.Compacted >= s.Revision })
+	wantValue(t, e, "same", "v")
+}
+
+// etcd notes on disk how far it has come after 1,000 commits, so that a start
+// has little to read.
+func TestMemberNotesHowFarItHasCome(t *testing.T) {
+	dir := testDir(t)
+	e := startUp(t, etcd.EmbeddedOptions{Dir: dir})
+	var writers sync.WaitGroup
+	for w := range 50 {
+		writers.Go(func() {
+			for range 24 {
+				if _, err := e.Commit(within(t), store.Txn{Puts: []store.Put{{Key: fmt.Sprint("k/", w), Value: []byte("v")}}}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	writers.Wait()
+	eventually(t, "a snapshot on disk", func() bool {
+		found, err := filepath.Glob(filepath.Join(dir, "etcd", "member", "snap", "*.snap"))
+		return err == nil && len(found) > 0
+	})
 }
 
 // untested says that this machine can't run a test: loudly where a developer

@@ -15,6 +15,41 @@
 // down each call returns store.ErrUnavailable at once; it is started again with
 // exponential backoff. Embedded.Status says how it is.
 //
+// # A cluster of members
+//
+// With Cluster each daemon's member is one of several (cluster.go):
+//
+//	daemon a ── unix socket ── member a ──┐
+//	daemon b ── unix socket ── member b ──┼── mutual TLS, port of --cluster.initial-members
+//	daemon c ── unix socket ── member c ──┘
+//
+// A daemon talks to its own member alone: where that is gone or sees no leader
+// its calls are refused or time out, and a daemon that goes on over others'
+// members while its own disk is ill would hide what must be repaired.
+//
+//   - Who is a peer: it has a certificate under the CA that holds one of the
+//     allowed names (clustertls.go), and it is of the cluster whose id follows
+//     from the name and the first members.
+//   - A data directory is of one member of one cluster, or of a store of one
+//     node, and says so (claim.go). etcd ignores its first settings once it has
+//     data; one member that goes on alone beside two that wait for it would be
+//     two stores.
+//   - A first start takes all members (first.go), so that members which lost
+//     their data begin nothing beside one that has some.
+//   - A store of one node becomes the first member by being started with itself
+//     alone in the list; others are added to it.
+//   - With a majority gone, what a stopped member has is copied (survivor.go), and
+//     all are restored from it, as a cluster of another id (restore.go).
+//   - The child says "started" when it waits for nothing but its peers, and
+//     "ready" with a quorum. Between the two there is no bound: Status.Waits.
+//     Status.Forming tells a cluster at its very first start from an outage.
+//   - A member whose data is gone does not come back under its old id, by
+//     either way of starting (join.go, and etcd's own check): it is removed and
+//     added (members.go), joins as a learner, and is promoted by the leader
+//     once it has caught up.
+//   - HandOver moves the lead before an end, so that it costs no election.
+//   - Members defragment in turn, since one that does answers nothing.
+//
 // # What is promised, and from where
 //
 //   - List, Get and Commit are linearizable and a Commit is durable before it

@@ -24,10 +24,13 @@ type EmbeddedOptions struct {
 	// Binary is the command that calls RunMember, as its argument vector: by
 	// default this binary with MemberCommand.
 	Binary []string
+	// Cluster that the member is one of; nil: it is alone.
+	Cluster *Cluster
 	// Quota of the database file in bytes: 2 GiB by default (etcd's own).
 	Quota int64
-	// Keep is how many revisions of history compaction leaves: 10,000 by
-	// default. A Watch that lags by more ends with store.ErrCompacted.
+	// Keep is how many revisions of history compaction leaves at the most: 10,000
+	// by default. A Watch that lags by more, or by more than CompactEvery, may end
+	// with store.ErrCompacted.
 	Keep int64
 	// CompactEvery is 5 min by default, UpkeepEvery (how often the member is
 	// looked at) 5 s.
@@ -58,6 +61,7 @@ type Embedded struct {
 	opt   EmbeddedOptions
 	argv  []string
 	dir   *os.File // holds the lock, and names the socket
+	claim claim    // of the directory; the supervisor's after Start
 	nonce string   // tells this process from its predecessors on Dir
 	stop  context.CancelFunc
 	done  chan struct{}
@@ -86,9 +90,15 @@ func Start(ctx context.Context, o EmbeddedOptions) (*Embedded, error) {
 	if err != nil {
 		return nil, fmt.Errorf("etcd: data directory: %w", err)
 	}
+	claimed, err := claimDir(o.Dir, o.Cluster)
+	if err != nil {
+		_ = dir.Close()
+		return nil, fmt.Errorf("etcd: data directory: %w", err)
+	}
 	e := &Embedded{
-		Store: s, opt: o, argv: argv, dir: dir, nonce: rand.Text(),
-		done: make(chan struct{}), turned: make(chan struct{}), status: Status{Quota: o.Quota},
+		Store: s, opt: o, argv: argv, dir: dir, claim: claimed, nonce: rand.Text(),
+		done: make(chan struct{}), turned: make(chan struct{}),
+		status: Status{Quota: o.Quota, Members: 1, Forming: o.Cluster != nil && !claimed.Formed},
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	e.stop = stop
@@ -105,6 +115,13 @@ func (o *EmbeddedOptions) complete() error {
 	}
 	if o.OnChange == nil {
 		o.OnChange = func(bool, string) {}
+	}
+	if o.Cluster != nil {
+		own := *o.Cluster
+		if err := own.complete(); err != nil {
+			return err
+		}
+		o.Cluster = &own
 	}
 	for _, d := range []struct {
 		name  string
@@ -208,7 +225,7 @@ func (e *Embedded) socketPath() string {
 func (e *Embedded) Await(ctx context.Context) error {
 	for {
 		e.mu.Lock()
-		up, turned, last := e.status.Up, e.turned, e.status.LastExit
+		up, turned, last, waits := e.status.Up, e.turned, e.status.LastExit, e.status.Waits
 		e.mu.Unlock()
 		if up {
 			return nil
@@ -218,7 +235,7 @@ func (e *Embedded) Await(ctx context.Context) error {
 		case <-e.done:
 			return errClosed
 		case <-ctx.Done():
-			return fmt.Errorf("%w: the member is not up: last exit: %q: %w", store.ErrUnavailable, last, ctx.Err())
+			return fmt.Errorf("%w: the member is not up: waits for: %q, last exit: %q: %w", store.ErrUnavailable, waits, last, ctx.Err())
 		}
 	}
 }

@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	// electionPause lies between two tries to lead while the store is down.
+	// electionPause lies between two tries to lead while the store does not do
+	// what it is asked for.
 	electionPause = 250 * time.Millisecond
 	// lookAgain bounds a wait for the predecessor's end: a watch is a hint.
 	lookAgain = 15 * time.Second
@@ -39,7 +40,7 @@ func (s *Store) Lead(ctx context.Context, role string) (store.Leadership, error)
 		}
 		if err != nil {
 			s.log.Debug("can't lead yet", "role", role, "error", err)
-			pause(ctx, electionPause)
+			s.pauseWhileDown(ctx, electionPause)
 		}
 	}
 	return nil, fmt.Errorf("lead %q: %w: %w", role, store.ErrUnavailable, ctx.Err())

@@ -23,13 +23,18 @@ import (
 
 // settings are the first line of the member's stdin, in JSON.
 type settings struct {
-	Quota int64         `json:"quota_bytes"`
-	Keep  int64         `json:"keep_revisions"`
-	Wait  time.Duration `json:"wait_ns"` // for a predecessor that still ends
+	Quota   int64         `json:"quota_bytes"`
+	Keep    int64         `json:"keep_revisions"`
+	Wait    time.Duration `json:"wait_ns"`           // for a predecessor that still ends
+	Cluster *Cluster      `json:"cluster,omitempty"` // nil: a cluster of one
+	Formed  bool          `json:"formed,omitempty"`  // the member was up before
 }
 
 const (
-	readyLine  = "ready"
+	startedLine = "started" // its own part is done; the rest waits for a quorum
+	readyLine   = "ready"
+	waitsLine   = "waits for " // whom it waits for before it starts
+
 	socketName = "member.sock"
 	endpoint   = "unix://" + socketName
 	memberDir  = "etcd"
@@ -45,7 +50,8 @@ var errHung = errors.New("the member did not end in good order")
 // data directory that it was started in, until stdin ends or ctx does. The
 // caller exits right after, with a status above zero where there was an error,
 // which is also logged. Logs are JSON lines on standard error; stdout carries
-// one line when it serves.
+// a line for whom it waits for before it starts, one when it has started, and one
+// when it serves.
 //
 //	if len(os.Args) > 1 && os.Args[1] == etcd.MemberCommand {
 //		if err := etcd.RunMember(ctx, os.Stdin, os.Stdout); err != nil {
@@ -94,19 +100,14 @@ func runMember(ctx context.Context, log *slog.Logger, stdin io.Reader, stdout io
 
 // serveMember runs etcd until ctx ends.
 func serveMember(ctx context.Context, log *slog.Logger, set settings, stdout io.Writer) error {
-	tls, err := peerTLS(peerDir, time.Now())
-	if err != nil {
-		return fmt.Errorf("peer certificate: %w", err)
-	}
-	member, err := embed.StartEtcd(memberConfig(set, tls))
+	member, err := startMember(ctx, set, func(waits string) { tell(log, stdout, waitsLine+waits) })
 	if err != nil {
 		return err
 	}
+	tell(log, stdout, startedLine)
 	select {
 	case <-member.Server.ReadyNotify():
-		if _, err := fmt.Fprintln(stdout, readyLine); err != nil {
-			log.Warn("nobody reads that the member is ready", "error", err.Error())
-		}
+		tell(log, stdout, readyLine)
 	case <-ctx.Done():
 	case err = <-member.Err():
 	}
@@ -119,6 +120,27 @@ func serveMember(ctx context.Context, log *slog.Logger, set settings, stdout io.
 		}
 	}
 	return errors.Join(err, closeMember(member))
+}
+
+func startMember(ctx context.Context, set settings, says func(waits string)) (*embed.Etcd, error) {
+	if set.Cluster != nil {
+		if err := mayStart(ctx, set, says); err != nil {
+			return nil, err
+		}
+		member, err := embed.StartEtcd(clusterConfig(set))
+		return member, explained(err)
+	}
+	tls, err := peerTLS(peerDir, time.Now())
+	if err != nil {
+		return nil, fmt.Errorf("peer certificate: %w", err)
+	}
+	return embed.StartEtcd(memberConfig(set, tls))
+}
+
+func tell(log *slog.Logger, stdout io.Writer, line string) {
+	if _, err := fmt.Fprintln(stdout, line); err != nil {
+		log.Warn("nobody reads what the member says", "line", line, "error", err.Error())
+	}
 }
 
 // closeMember bounds etcd's end in good order.
@@ -136,24 +158,46 @@ func closeMember(member *embed.Etcd) error {
 	}
 }
 
+// snapshotEvery is after how many commits etcd notes on disk how far it has come.
+// A start reads its log from there on: a commit of the daemon can be 1 MiB, so
+// that etcd's own 10,000 are gigabytes.
+const snapshotEvery = 1000
+
+// A cluster of one elects itself, after up to its election timeout: etcd's own,
+// of 1 s, would be most of a start. There is nobody whose slowness it must bear.
+// One of several has etcd's own.
+const (
+	aloneTick     = 20 // ms
+	aloneElection = 100
+)
+
 // memberConfig is a cluster of one. Its peer port is any free one on loopback,
-// since it has no peer; its clients come by the socket. There is no gateway
-// and no listener for metrics.
+// since it has no peer.
 func memberConfig(set settings, tls transport.TLSInfo) *embed.Config {
-	cfg := embed.NewConfig()
+	cfg := baseConfig(set)
 	cfg.Name = memberID
-	cfg.Dir = memberDir
-	client := url.URL{Scheme: "unix", Host: socketName}
 	peer := url.URL{Scheme: "https", Host: "127.0.0.1:0"}
-	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
 	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
 	cfg.InitialCluster = memberID + "=" + peer.String()
 	cfg.InitialClusterToken = memberID
 	cfg.PeerTLSInfo = tls
+	cfg.TickMs, cfg.ElectionMs = aloneTick, aloneElection
+	cfg.SnapshotCatchUpEntries = 100 // nobody has to catch up, and they are kept in memory
+	return cfg
+}
+
+// baseConfig is what members of one and of several have in common: clients
+// come by the socket; there is no gateway and no listener for metrics.
+func baseConfig(set settings) *embed.Config {
+	cfg := embed.NewConfig()
+	cfg.Dir = memberDir
+	client := url.URL{Scheme: "unix", Host: socketName}
+	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
 	cfg.EnableGRPCGateway = false
 	cfg.QuotaBackendBytes = set.Quota
 	cfg.AutoCompactionMode = embed.CompactorModeRevision // besides upkeep, which a hung daemon would not do
 	cfg.AutoCompactionRetention = strconv.FormatInt(set.Keep, 10)
+	cfg.SnapshotCount = snapshotEvery
 	cfg.LogLevel = "warn"
 	cfg.LogOutputs = []string{embed.StdErrLogOutput}
 	return cfg

@@ -58,7 +58,7 @@ func (r *relay) line(line string) {
 			level = levelFatal
 		}
 	}
-	if r.ending.Load() || slices.Contains(expected, msg) {
+	if r.ending.Load() || slices.Contains(expected, msg) || tooEarly(attrs) {
 		level = min(level, slog.LevelDebug)
 	}
 	r.remember(level, msg, attrs)
@@ -93,6 +93,14 @@ func (r *relay) last() string {
 var expected = []string{
 	"Running http and grpc server on single port. This is not recommended for production.",
 	"simple token is not cryptographically signed",
+}
+
+// tooEarly reports whether etcd looked for the version of its file before the
+// first entry of a new store was there: it looks again after some seconds.
+func tooEarly(attrs []slog.Attr) bool {
+	return slices.ContainsFunc(attrs, func(a slog.Attr) bool {
+		return a.Key == "error" && strings.HasSuffix(a.Value.String(), "missing term information")
+	})
 }
 
 // levelFatal is what etcd ends its process after.

@@ -34,7 +34,16 @@ type Status struct {
 	UpkeepError string    // of the last look, empty when all was done
 
 	ClusterID, MemberID uint64 // etcd's; another ClusterID is another store
+
+	Waits   string // what of its cluster the member waits for before it serves; empty: nothing
+	Forming bool   // it never was up: its cluster may be at its first start
+	Leader  uint64 // member that leads the cluster; 0: none that this one sees
+	Learner bool   // it has no vote yet: it still catches up
+	Members int    // of its cluster; 1 where it is alone
 }
+
+// Leads reports whether this member leads its cluster.
+func (s *Status) Leads() bool { return s.Leader != 0 && s.Leader == s.MemberID }
 
 // Status returns the member's state as last seen.
 func (e *Embedded) Status() Status {
@@ -58,6 +67,9 @@ func (e *Embedded) turn(up bool, reason string) {
 	e.mu.Lock()
 	was := e.status.Up
 	e.status.Up = up
+	if up {
+		e.status.Waits, e.status.Forming = "", false
+	}
 	if was != up {
 		e.status.Since = time.Now()
 		close(e.turned)

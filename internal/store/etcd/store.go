@@ -28,7 +28,7 @@ type Options struct {
 	CAFile, CertFile, KeyFile string
 	// ServerName is what the servers' certificates say, when it isn't their host.
 	ServerName string
-	// TTL of a leader's lease: 5 s by default, 2 s at least.
+	// TTL of a leader's lease: 3 s by default, 2 s at least.
 	TTL time.Duration
 	// Timeout of a call whose context has no deadline: 3 s by default.
 	Timeout time.Duration
@@ -46,14 +46,17 @@ type Store struct {
 	client *clientv3.Client // nil while down
 	holder string           // the value of a leader's key
 	down   error            // why client is nil
+	up     chan struct{}    // closed while client is there
 	closed bool
 	held   map[*leadership]struct{}
 
 	written atomic.Int64 // bootTime of the last Commit
 }
 
+// DefaultTTL is how long a leader's lease lasts that nobody keeps alive.
+const DefaultTTL = 3 * time.Second
+
 const (
-	defaultTTL     = 5 * time.Second
 	leastTTL       = 2 * time.Second
 	defaultTimeout = 3 * time.Second
 
@@ -100,7 +103,7 @@ func Dial(o Options) (*Store, error) {
 
 func newStore(ttl, timeout time.Duration, log *slog.Logger) (*Store, error) {
 	if ttl == 0 {
-		ttl = defaultTTL
+		ttl = DefaultTTL
 	}
 	if ttl < leastTTL || ttl%time.Second != 0 {
 		return nil, fmt.Errorf("etcd: lease TTL: whole seconds, at least %v, got %v", leastTTL, ttl)
@@ -114,7 +117,7 @@ func newStore(ttl, timeout time.Duration, log *slog.Logger) (*Store, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Store{timeout: timeout, ttl: ttl, log: log, clock: bootTime, down: errStarting, held: map[*leadership]struct{}{}}, nil
+	return &Store{timeout: timeout, ttl: ttl, log: log, clock: bootTime, down: errStarting, up: make(chan struct{}), held: map[*leadership]struct{}{}}, nil
 }
 
 func clientConfig(endpoints []string) clientv3.Config {
@@ -136,6 +139,9 @@ func (s *Store) use(client *clientv3.Client, holder string) {
 		_ = client.Close()
 		return
 	}
+	if s.client == nil {
+		close(s.up)
+	}
 	s.client, s.holder, s.down = client, holder, nil
 }
 
@@ -144,6 +150,9 @@ func (s *Store) drop(reason error) {
 	s.mu.Lock()
 	client := s.client
 	s.client, s.down = nil, reason
+	if client != nil {
+		s.up = make(chan struct{})
+	}
 	s.mu.Unlock()
 	if client != nil {
 		_ = client.Close() // the connection is gone anyway
@@ -172,33 +181,46 @@ func (s *Store) bound(ctx context.Context) (context.Context, context.CancelFunc)
 
 // List implements store.Store.
 func (s *Store) List(ctx context.Context, prefix string) ([]store.KV, store.Revision, error) {
-	var kvs []store.KV
-	var rev int64
-	end := clientv3.GetPrefixRangeEnd(prefix)
-	if prefix == "" {
-		prefix, end = "\x00", "\x00" // all keys, as etcd says it
-	}
-	for from, more := prefix, true; more; {
-		page, err := s.read(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(pageSize), clientv3.WithRev(rev))
+	for {
+		var kvs []store.KV
+		rev, err := s.ListParts(ctx, prefix, func(part []store.KV) error {
+			kvs = append(kvs, part...)
+			return nil
+		})
 		if errors.Is(err, store.ErrCompacted) { // between two pages
-			kvs, rev, from = nil, 0, prefix
 			continue
 		}
+		return kvs, rev, err
+	}
+}
+
+// ListParts implements store.Parts, a page at a time.
+func (s *Store) ListParts(ctx context.Context, prefix string, f func([]store.KV) error) (store.Revision, error) {
+	var rev int64
+	end, from := clientv3.GetPrefixRangeEnd(prefix), prefix
+	if prefix == "" {
+		from, end = "\x00", "\x00" // all keys, as etcd says it
+	}
+	for more := true; more; {
+		page, err := s.read(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(pageSize), clientv3.WithRev(rev))
 		if err != nil {
-			return nil, 0, fmt.Errorf("list %q: %w", prefix, err)
+			return 0, fmt.Errorf("list %q: %w", prefix, err)
 		}
 		if rev == 0 {
 			rev = page.Header.Revision
-			kvs = make([]store.KV, 0, page.Count)
 		}
-		for _, kv := range page.Kvs {
-			kvs = append(kvs, fromEtcd(kv))
+		kvs := make([]store.KV, len(page.Kvs))
+		for i, kv := range page.Kvs {
+			kvs[i] = fromEtcd(kv)
 		}
 		if more = page.More; more {
 			from = kvs[len(kvs)-1].Key + "\x00"
 		}
+		if err := f(kvs); err != nil {
+			return 0, err
+		}
 	}
-	return kvs, store.Revision(rev), nil
+	return store.Revision(rev), nil
 }
 
 // Get implements store.Store.
@@ -296,6 +318,24 @@ func pause(ctx context.Context, d time.Duration) bool {
 		return true
 	case <-ctx.Done():
 		return false
+	}
+}
+
+// pauseWhileDown is pause, but over at once when the store, if it is down, gets
+// up.
+func (s *Store) pauseWhileDown(ctx context.Context, d time.Duration) {
+	s.mu.RLock()
+	up := s.up
+	if s.client != nil {
+		up = nil
+	}
+	s.mu.RUnlock()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-up:
+	case <-ctx.Done():
 	}
 }
 

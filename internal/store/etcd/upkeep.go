@@ -3,6 +3,7 @@ package etcd
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +28,7 @@ func (e *Embedded) upkeep(ctx context.Context, client *clientv3.Client) {
 	tick := time.NewTicker(e.opt.UpkeepEvery)
 	defer tick.Stop()
 	var compactAt, defragAt time.Duration // on bootTime: not before
+	var before store.Revision             // at the last compaction
 	compactAt = bootTime() + e.opt.CompactEvery
 	var room struct { // the last try to make room
 		rev   store.Revision
@@ -40,6 +42,9 @@ func (e *Embedded) upkeep(ctx context.Context, client *clientv3.Client) {
 		case <-tick.C:
 		}
 		err := e.look(ctx, client)
+		if err == nil && e.opt.Cluster != nil {
+			err = e.promote(ctx, client)
+		}
 		switch now, s := bootTime(), e.Status(); {
 		case err != nil:
 		case s.NoSpace:
@@ -51,8 +56,11 @@ func (e *Embedded) upkeep(ctx context.Context, client *clientv3.Client) {
 			err = room.err
 		case now >= compactAt:
 			compactAt = now + e.opt.CompactEvery
-			err = e.compact(ctx, s.Revision-store.Revision(e.opt.Keep))
-		case now >= defragAt && e.mostlyFree(s) && now-time.Duration(e.written.Load()) >= quiet:
+			// What is older than one interval is of use to nobody, and a start
+			// reads all that is left: after a storm that would be gigabytes.
+			err = e.compact(ctx, max(before, s.Revision-store.Revision(e.opt.Keep)))
+			before = s.Revision
+		case now >= defragAt && e.mostlyFree(s) && now-time.Duration(e.written.Load()) >= quiet && e.inTurn(time.Now()):
 			defragAt = now + defragEvery
 			err = e.defrag(ctx, client)
 		}
@@ -93,6 +101,7 @@ func (e *Embedded) look(ctx context.Context, client *clientv3.Client) error {
 		s.DBSize, s.DBInUse = answer.DbSize, answer.DbSizeInUse
 		s.Revision = store.Revision(answer.Header.Revision)
 		s.ClusterID, s.MemberID = answer.Header.ClusterId, answer.Header.MemberId
+		s.Leader, s.Learner = answer.Leader, answer.IsLearner
 		s.SeenAt = time.Now()
 	})
 	if noSpace && !was {
@@ -115,6 +124,21 @@ func (e *Embedded) compact(ctx context.Context, to store.Revision) error {
 	}
 	e.note(func(s *Status) { s.Compacted, s.CompactedAt = to, time.Now() })
 	return nil
+}
+
+// inTurn gives each member of a cluster a slot of its own, so that no two stop
+// to defragment at once. A clock that is far off costs a turn, no more.
+func (e *Embedded) inTurn(now time.Time) bool {
+	if e.opt.Cluster == nil {
+		return true
+	}
+	names := make([]string, len(e.opt.Cluster.Members))
+	for i, p := range e.opt.Cluster.Members {
+		names[i] = p.Name
+	}
+	slices.Sort(names)
+	slot := now.Unix() / int64(2*defragTimeout/time.Second) % int64(len(names))
+	return names[slot] == e.opt.Cluster.Member
 }
 
 func (e *Embedded) mostlyFree(s Status) bool {

@@ -87,21 +87,22 @@ func (in *installer) update(ctx context.Context) error {
 	return privileged(ctx, "apt-get", "-qq", "update")
 }
 
-// strace is installed where it is missing: it starts no service.
-func (in *installer) strace(ctx context.Context) error {
-	if path, err := exec.LookPath("strace"); err == nil {
-		say("strace is there (%s)", path)
+// program installs the package of a program that is missing, and starts no
+// service.
+func (in *installer) program(ctx context.Context, name, of string) error {
+	if path, err := exec.LookPath(name); err == nil {
+		say("%s is there (%s)", name, path)
 		return nil
 	}
 	if !in.listed {
 		if err := in.update(ctx); err != nil {
-			return fmt.Errorf("strace: %w", err)
+			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	if err := privileged(ctx, "apt-get", "-qq", "-y", "--no-install-recommends", "install", "strace"); err != nil {
-		return fmt.Errorf("strace: %w", err)
+	if err := privileged(ctx, "apt-get", "-qq", "-y", "--no-install-recommends", "install", of); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
 	}
-	say("strace is installed")
+	say("%s is installed", name)
 	return nil
 }
 

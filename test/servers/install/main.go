@@ -5,7 +5,8 @@
 //	                           two templates of Alertmanager go where its program looks for them
 //	PostgreSQL, Redis,         from Debian's packages, with what they need and the machine lacks, unpacked
 //	RabbitMQ, and exporters    in the same way
-//	strace                     installed, where it is missing: the tests of a failing disk need it
+//	strace, ip                 installed, where they are missing: the tests of a failing disk and of
+//	                           partitions need them
 //	kube-apiserver and         built from their Go module, in about 10 minutes on two cores, once
 //	kube-controller-manager
 //	Loki                       built from its Go module, in about 5 minutes
@@ -68,7 +69,8 @@ func run(ctx context.Context) error {
 		in.ensure(ctx, cache.RedisExporter(), in.unpack),
 		in.bundle(ctx, cache.RabbitMQ()),
 		in.ensure(ctx, cache.BlackboxExporter(), in.unpack),
-		in.strace(ctx),
+		in.program(ctx, "strace", "strace"),
+		in.program(ctx, "ip", "iproute2"),
 		in.ensure(ctx, cache.KubeAPIServer(), in.build),
 		in.ensure(ctx, cache.KubeControllerManager(), in.build),
 		in.ensure(ctx, cache.Loki(), in.buildLoki),

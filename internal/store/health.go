@@ -1,0 +1,36 @@
+package store
+
+// Health is how a store's servers are, as they say.
+type Health struct {
+	ID       string   `json:"id"` // etcd's
+	Revision int64    `json:"revision"`
+	Members  []Server `json:"members"`
+}
+
+// Server is one member of the store's cluster, by itself. Sizes are in bytes.
+type Server struct {
+	ID      string   `json:"id"`
+	Name    string   `json:"name"`
+	Peers   []string `json:"peers"`
+	Clients []string `json:"clients"`
+	Learner bool     `json:"learner,omitempty"`
+	Leader  bool     `json:"leader"` // of etcd's own consensus
+	Version string   `json:"version,omitempty"`
+	DBSize  int64    `json:"db_size_bytes,omitempty"`
+	DBInUse int64    `json:"db_in_use_bytes,omitempty"`
+	Quota   int64    `json:"quota_bytes,omitempty"`
+	Alarms  []string `json:"alarms,omitempty"`
+	Error   string   `json:"error,omitempty"` // why it does not say more
+}
+
+// Restored tells what a restore did.
+type Restored struct {
+	SHA256   string `json:"sha256"`
+	Bytes    int64  `json:"bytes"`
+	Keys     int    `json:"keys"`
+	Revision int64  `json:"revision"` // of the copy; the store goes on far above it
+	Aside    string `json:"kept_aside,omitempty"`
+	// Cluster is the id of the cluster that the member is one of: the same of all
+	// that were restored from one copy. Empty: it is alone.
+	Cluster string `json:"cluster,omitempty"`
+}

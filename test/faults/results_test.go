@@ -1,0 +1,172 @@
+package faults
+
+import (
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	signalbox "github.com/signalbox/signalbox"
+)
+
+// Parts of two machines add up, each once, in whatever order they are merged,
+// and survive the file.
+func TestResultsAddUp(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	random := rowOf(t, "random").name
+	one := Part{Row: random, Seed: 1, Commit: "aaa", Date: at, Faults: 40, verdict: verdict{Alerts: 100, Effects: 150, InDoubt: 30, Gaps: []int64{2000, 9000}}}
+	two := Part{Row: random, Seed: 2, Commit: "bbb", Date: at.Add(time.Hour), Faults: 40, verdict: verdict{Alerts: 50, Effects: 70, InDoubt: 10, Twice: 1, Gaps: []int64{1000}, Wrong: []string{"action x had 2 effects"}}}
+	a, b := Results{V: 1, Parts: []Part{one}}, Results{V: 1, Parts: []Part{two, one}}
+	a.Merge(b)
+	a.Merge(b)
+	path := filepath.Join(t.TempDir(), "results.json")
+	if err := a.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Load(path)
+	if err != nil || !reflect.DeepEqual(got, a) || len(got.Parts) != 2 {
+		t.Fatalf("got %+v %v, want %+v", got, err, a)
+	}
+	table := Render(got)
+	for _, want := range []string{"| 80 | 150 | 220 | 40 | 0 | 0 | 1 | 0 | 2.0 s / 9.0 s / 9.0 s | aaa…bbb |", "seed 2, commit bbb: action x had 2 effects"} {
+		if !strings.Contains(table, want) {
+			t.Errorf("the table must hold %q:\n%s", want, table)
+		}
+	}
+	if strings.Contains(table, "rule of three") {
+		t.Error("a rate is told although one was twice")
+	}
+}
+
+// What the oracle is for: each kind of lie and each effect too many is found.
+func TestOracleFindsWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	in := func(target, action string, after time.Duration, token int64) arrival {
+		return arrival{Target: target, Action: action, At: at.Add(after), Done: at.Add(after), Token: token, Effect: true, Applied: true}
+	}
+	b := booksOf(at, "i-1 done a0", "i-2 failed a0", "k-1 done k0", "k-2 done k0", "c-1 failed c0", "c-2 done c0", "d-1 done d0")
+	for name, c := range map[string]struct {
+		log  []arrival
+		want string
+	}{
+		"no intent":              {[]arrival{in("a0", "x-9", time.Second, 1)}, "has no intent before it"},
+		"before its intent":      {[]arrival{in("a0", "i-1", -time.Second, 1)}, "has no intent before it"},
+		"an effect twice":        {[]arrival{in("a0", "i-1", time.Second, 1), in("a0", "i-1", 2*time.Second, 1)}, "had 2 effects"},
+		"a throw twice":          {[]arrival{in("a0", "i-1", time.Second, 1), in("a0", "i-2", 2*time.Second, 2)}, "had 2 throws"},
+		"on record as without":   {[]arrival{in("a0", "i-2", time.Second, 1)}, "is on record as one without"},
+		"on record as done":      {nil, "is on record as done, and had no effect"},
+		"a late write of C":      {[]arrival{in("c0", "", 500*time.Millisecond, 0)}, "c-1 had an effect"},
+		"a token that goes back": {[]arrival{in("a0", "i-1", time.Second, 2), in("a0", "i-1", 2*time.Second, 1)}, "went back from 2 to 1"},
+		"a cooldown":             {[]arrival{in("k0", "k-1", time.Second, 0), in("k0", "k-2", 6*time.Second, 0)}, "within its cooldown"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := &verdict{}
+			v.effects(c.log, b)
+			v.targets(c.log)
+			if !strings.Contains(strings.Join(v.Wrong, "\n"), c.want) {
+				t.Errorf("got %q, want %q", v.Wrong, c.want)
+			}
+		})
+	}
+}
+
+// booksOf is a journal with actions ("ID STAGE TARGET"), all claimed at once but
+// c-2, which is claimed later; the first letter names the incident.
+func booksOf(at time.Time, actions ...string) *books {
+	b := &books{actions: map[signalbox.ActionID]*signalbox.Action{}}
+	for i, text := range actions {
+		f := strings.Fields(text)
+		a := &signalbox.Action{
+			ID: signalbox.ActionID(f[0]), Incident: signalbox.IncidentID(f[0][:1]), Stage: signalbox.Stage(f[1]),
+			Step: signalbox.Step{Name: f[2]}, ClaimedAt: at,
+		}
+		if f[0] == "c-2" {
+			a.ClaimedAt = at.Add(time.Duration(i) * time.Second)
+		}
+		b.actions[a.ID] = a
+		b.order = append(b.order, a)
+	}
+	return b
+}
+
+// A doubt that nobody settles and nobody is told of is found.
+func TestOracleFindsADoubtThatIsNotTold(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		ended, paged, last time.Duration // after the claim; 0: never
+		wrong              bool
+	}{
+		"settled in time":            {ended: 2 * time.Minute, last: time.Hour},
+		"settled late":               {ended: 4 * time.Minute, last: time.Hour, wrong: true},
+		"settled late, after a page": {ended: 9 * time.Minute, paged: 2 * time.Minute, last: time.Hour},
+		"paged late":                 {paged: 4 * time.Minute, last: time.Hour, wrong: true},
+		"left to a person":           {paged: 2 * time.Minute, last: time.Hour},
+		"left to nobody":             {last: time.Hour, wrong: true},
+		"young at the cell's end":    {last: time.Minute},
+	} {
+		b := booksOf(at, "d-1 doubt d0")
+		b.doubts, b.paged, b.last = map[signalbox.ActionID]bool{"d-1": true}, map[signalbox.IncidentID]time.Time{}, at.Add(c.last)
+		if c.ended > 0 {
+			b.order[0].Stage, b.order[0].EndedAt = signalbox.Done, at.Add(c.ended)
+		}
+		if c.paged > 0 {
+			b.paged["d"] = at.Add(c.paged)
+		}
+		v := &verdict{}
+		v.doubts(b, doubtBound)
+		if got := len(v.Wrong) > 0; got != c.wrong {
+			t.Errorf("%s: found %q", name, v.Wrong)
+		}
+	}
+}
+
+// What stays thrown since each attempt to take it back failed is left to a person
+// who was paged, and is lost without the page or with an attempt left.
+func TestOracleLeavesWhatStaysThrownToAPerson(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	taken := &alert{Name: "a0-0", Target: "a0", Taken: at}
+	for _, c := range []struct {
+		failed int
+		page   string
+		lost   int
+	}{{attempts, "page-1", 0}, {attempts, "", 1}, {attempts - 1, "page-1", 1}} {
+		b := booksOf(at, append([]string{"i-0 done a0"}, slices.Repeat([]string{"i-u failed a0"}, c.failed)...)...)
+		inc := &signalbox.Incident{Page: c.page, Actions: []signalbox.ActionID{"i-0"}}
+		for i, a := range b.order[1:] {
+			a.ID, a.Undoes = signalbox.ActionID(fmt.Sprint("i-", i+1)), "i-0"
+			b.actions[a.ID] = a
+			inc.Actions = append(inc.Actions, a.ID)
+		}
+		b.incidents = map[string]*signalbox.Incident{"a0-0": inc}
+		v := &verdict{}
+		v.alerts(&sender{alerts: []*alert{taken}}, b)
+		if v.Lost != c.lost || v.LeftDoubt != 1-c.lost {
+			t.Errorf("%d failed attempts, page %q: lost %d, left %d", c.failed, c.page, v.Lost, v.LeftDoubt)
+		}
+	}
+}
+
+// An alert that was acknowledged and lost, and of which the end came later, is
+// lost.
+func TestOracleFindsWhatIsLost(t *testing.T) {
+	t.Parallel()
+	taken := &alert{Name: "p-0", Target: "page", Taken: time.Now()}
+	for name, inc := range map[string]*signalbox.Incident{
+		"not in the journal":     nil,
+		"only its end":           {End: signalbox.Suppressed, EndReason: overUnseen},
+		"has not come to an end": {},
+	} {
+		v, b := &verdict{}, &books{incidents: map[string]*signalbox.Incident{"p-0": inc}}
+		v.alerts(&sender{alerts: []*alert{taken}}, b)
+		if v.Lost != 1 || !strings.Contains(strings.Join(v.Wrong, ""), name) {
+			t.Errorf("%s: lost %d, found %q", name, v.Lost, v.Wrong)
+		}
+	}
+}
