@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -144,6 +145,15 @@ func (t *tool) verified(what string, r journal.Report) error {
 	if r.Checkpoints > 0 {
 		fmt.Fprintf(&said, ", %d checkpoints on the way", r.Checkpoints)
 	}
-	_, err := fmt.Fprintln(t.Out, said.String())
+	said.WriteByte('\n')
+	next := r.First
+	for _, p := range slices.Backward(r.Parts) {
+		if p.Last+1 < next {
+			fmt.Fprintf(&said, "  entries %d to %d are not here: another replica archived them\n", p.Last+1, next-1)
+		}
+		fmt.Fprintf(&said, "  entries %d to %d follow each other\n", p.First, p.Last)
+		next = p.First
+	}
+	_, err := t.Out.Write(said.Bytes())
 	return err
 }

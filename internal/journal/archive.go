@@ -63,10 +63,7 @@ func (j *Journal) Archive(ctx context.Context, keep int) error {
 			return fmt.Errorf("archive: %w", err)
 		}
 	}
-	if err := j.prune(); err != nil {
-		return fmt.Errorf("retention of the archive: %w", err)
-	}
-	return nil
+	return j.prune()
 }
 
 // pass exports some entries; more says that others are left to be exported.

@@ -127,6 +127,24 @@ func TestArchiveWithoutItsBeginning(t *testing.T) {
 	}
 }
 
+// Reading can begin with any entry, whether store or archive has it.
+func TestReadFromAnyEntry(t *testing.T) {
+	s, dir := newStore(t), t.TempDir()
+	j := open(t, s, dir)
+	fill(t, j, 1, 220)
+	for _, keep := range []int{220, 120, 20, 0} { // in the store from 1, 101 and 201 on, and none
+		if err := j.Archive(t.Context(), keep); err != nil {
+			t.Fatal(err)
+		}
+		for _, from := range []uint64{1, 99, 100, 101, 199, 200, 201, 220} {
+			c := &cutting{Store: s, at: 100} // it needs a few calls only
+			if es := all(t, open(t, c, dir).Read(t.Context(), from, 0)); len(es) != int(220-from+1) {
+				t.Errorf("keep %d: %d entries from %d on", keep, len(es), from)
+			}
+		}
+	}
+}
+
 // Replicas that lead in turn each have a directory that can be verified with
 // the store.
 func TestArchiveOfManyReplicas(t *testing.T) {

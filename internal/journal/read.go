@@ -122,6 +122,7 @@ const block = 100
 func (j *Journal) inline(ctx context.Context, from, to uint64) iter.Seq2[line, error] {
 	return func(yield func(line, error) bool) {
 		for next := from; next <= to && next < math.MaxUint64-block; {
+			began := next
 			kvs, err := j.listBlock(ctx, next)
 			if err != nil {
 				yield(line{}, err)
@@ -139,8 +140,8 @@ func (j *Journal) inline(ctx context.Context, from, to uint64) iter.Seq2[line, e
 				}
 				next++
 			}
-			if next%block != 0 {
-				return
+			if next == began || next%block != 0 {
+				return // also where a whole block is gone
 			}
 		}
 	}

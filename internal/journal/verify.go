@@ -19,11 +19,15 @@ type Report struct {
 	Base        uint64
 	Checkpoints int // that were compared with what was folded
 	Records     int // of the state, byte for byte as folded
+	// Parts are what the archive has from before First, oldest first: each was
+	// checked by itself, since another replica archived what lies between.
+	Parts []Span
 }
 
 // Verify reads all entries that are left in archive and store, checks their
 // chain up to the head, folds them, and compares with the checkpoints on the
-// way and with the state in the store. Its error names the first divergence.
+// way and with the state in the store. Then it checks the archive's older parts.
+// Its error names the first divergence.
 //
 // It can be run beside a daemon that writes: it verifies up to the head that it
 // finds at first. Entries older than the first that is left, and their
@@ -39,7 +43,13 @@ func (j *Journal) Verify(ctx context.Context) (Report, error) {
 			there[kv.Key] = kv.Value
 		}
 	}
-	r, at, err := j.replay(ctx, h.position)
+	var v verifier
+	var first uint64
+	err = settled(j.o.Dir, func() (err error) {
+		v, first, err = j.replay(ctx, h.position)
+		return err
+	})
+	r, at := v.report, &v.at
 	if err != nil {
 		return r, fmt.Errorf("verify: %w", err)
 	}
@@ -50,38 +60,40 @@ func (j *Journal) Verify(ctx context.Context) (Report, error) {
 		return r, fmt.Errorf("verify: %w", err)
 	}
 	r.Records = len(there)
+	if r.Parts, err = verifyParts(j.o.Dir, first); err != nil {
+		return r, fmt.Errorf("verify: %w", err)
+	}
 	return r, nil
 }
 
-// replay folds everything that is left up to the head.
-func (j *Journal) replay(ctx context.Context, head position) (Report, Checkpoint, error) {
+// replay folds everything that is left, from entry first on, up to the head.
+func (j *Journal) replay(ctx context.Context, head position) (v verifier, first uint64, err error) {
 	x, _, err := j.readExported(ctx)
 	if err != nil {
-		return Report{}, Checkpoint{}, err
+		return v, 0, err
 	}
 	if err := j.compareEnds(ctx, x); err != nil {
-		return Report{}, Checkpoint{}, err
+		return v, 0, err
 	}
-	first, err := reachesBack(j.o.Dir, x.Deleted+1)
-	if err != nil {
-		return Report{}, Checkpoint{}, err
+	if first, err = reachesBack(j.o.Dir, x.Deleted+1); err != nil {
+		return v, 0, err
 	}
-	v := verifier{dir: j.o.Dir, exported: x.position}
+	v = verifier{dir: j.o.Dir, exported: x.position}
 	if err := v.begin(first, head.Seq); err != nil {
-		return v.report, v.at, err
+		return v, first, err
 	}
 	if first > head.Seq {
-		return v.report, v.at, nil
+		return v, first, nil
 	}
 	for e, err := range decoded(j.lines(ctx, first, head.Seq), nil) {
 		if err == nil {
 			err = v.take(&e)
 		}
 		if err != nil {
-			return v.report, v.at, fmt.Errorf("up to %s, which is at entry %d: %w", headKey, head.Seq, err)
+			return v, first, fmt.Errorf("up to %s, which is at entry %d: %w", headKey, head.Seq, err)
 		}
 	}
-	return v.report, v.at, nil
+	return v, first, nil
 }
 
 // compareEnds returns an error where the archive is not as far as the store says
@@ -169,6 +181,7 @@ type verifier struct {
 	checkpoints []uint64 // still ahead
 	at          Checkpoint
 	folding     bool // false: before the base, only the chain is checked
+	older       bool // a part that may have no base
 	report      Report
 }
 
@@ -188,10 +201,10 @@ func (v *verifier) begin(first, last uint64) (err error) {
 	if first <= last {
 		v.report.First, v.report.Last = first, last
 	}
-	if !v.folding && len(v.checkpoints) == 0 {
+	if !v.folding && len(v.checkpoints) == 0 && !v.older {
 		return fmt.Errorf("the entries before %d are gone, and no checkpoint from %d to %d is in %q", first, first-1, last, v.dir)
 	}
-	if first == 1 || v.checkpoints[0] != first-1 {
+	if first == 1 {
 		return nil
 	}
 	return v.checkpoint()
@@ -250,27 +263,41 @@ func readCheckpoint(dir string, seq uint64) (Checkpoint, error) {
 }
 
 // VerifyFiles checks and folds an archive directory alone, without a store, and
-// returns the state after its last entry.
+// returns the state after its last entry. Older parts are checked as Verify does.
 func VerifyFiles(dir string) (Checkpoint, Report, error) {
+	var v verifier
+	var first uint64
+	err := settled(dir, func() (err error) {
+		v, first, err = verifyNewest(dir)
+		return err
+	})
+	if err == nil {
+		v.report.Parts, err = verifyParts(dir, first)
+	}
+	return v.at, v.report, err
+}
+
+// verifyNewest folds the newest part of an archive, which begins with entry
+// first.
+func verifyNewest(dir string) (v verifier, first uint64, err error) {
 	t, err := readTail(dir)
 	if err != nil {
-		return Checkpoint{}, Report{}, err
+		return v, 0, err
 	}
-	first, err := reachesBack(dir, t.Seq+1)
-	if err != nil {
-		return Checkpoint{}, Report{}, err
+	if first, err = reachesBack(dir, t.Seq+1); err != nil {
+		return v, 0, err
 	}
-	v := verifier{dir: dir}
+	v = verifier{dir: dir}
 	if err := v.begin(first, t.Seq); err != nil {
-		return v.at, v.report, err
+		return v, first, err
 	}
 	for e, err := range decoded(archived(dir, first, math.MaxUint64), nil) {
 		if err == nil {
 			err = v.take(&e)
 		}
 		if err != nil {
-			return v.at, v.report, err
+			return v, first, err
 		}
 	}
-	return v.at, v.report, nil
+	return v, first, nil
 }
