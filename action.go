@@ -360,8 +360,10 @@ const (
 
 // Progress is the answer of a Probe.
 type Progress struct {
-	Phase   Phase
-	Receipt Receipt // with Fell: it had begun, and may have done a part of its work
+	Phase Phase
+	// Receipt is what the target answered, as far as it is known; with Fell it
+	// says that the action had begun, and may have done a part of its work.
+	Receipt Receipt
 	Reason  string
 	// Next says, with Running, that the next write is due: see Continuer.
 	Next bool

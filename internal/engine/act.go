@@ -304,7 +304,7 @@ func (l *loop) start(a *signalbox.Action) {
 		ctx, cancel := context.WithTimeout(auth.ctx, l.e.timing.Start)
 		defer cancel()
 		ctx, span := l.e.span(ctx, "signalbox.action", &act)
-		receipt, err := l.e.startOnce(ctx, set, act)
+		receipt, err := l.e.startOnce(ctx, set, act, act.Gate)
 		step.At(step.SendAfter)
 		var p signalbox.Progress
 		switch failure := (*signalbox.Failure)(nil); {
@@ -312,10 +312,7 @@ func (l *loop) start(a *signalbox.Action) {
 			p = signalbox.Progress{Phase: signalbox.Succeeded, Receipt: receipt}
 		case err == nil:
 			act.Receipt = receipt // all that a Probe can know where nothing can be read back
-			p = l.e.probe(ctx, set, act)
-			if (p.Phase == signalbox.Succeeded || p.Phase == signalbox.Fell) && p.Receipt.At.IsZero() {
-				p.Receipt = receipt
-			}
+			p = answered(l.e.probe(ctx, set, act), receipt)
 		case errors.As(err, &failure):
 			p = signalbox.Progress{Phase: signalbox.Fell, Reason: failure.Error()}
 		default:
@@ -326,15 +323,21 @@ func (l *loop) start(a *signalbox.Action) {
 	}()
 }
 
-func (e *Engine) startOnce(ctx context.Context, set *Set, a signalbox.Action) (signalbox.Receipt, error) {
+// startOnce starts an action if its remediator is there and check, which is asked
+// before it looks at anything, allows it.
+func (e *Engine) startOnce(ctx context.Context, set *Set, a signalbox.Action, check func() error) (signalbox.Receipt, error) {
 	r := set.Remediators[a.Step.Kind]
 	if r == nil {
 		return signalbox.Receipt{}, &signalbox.Failure{Reason: fmt.Sprintf("no remediator of kind %q", a.Step.Kind)}
 	}
-	if err := a.Gate(); err != nil {
+	if err := check(); err != nil {
 		return signalbox.Receipt{}, &signalbox.Failure{Reason: "not started", Err: err}
 	}
-	return r.Start(ctx, a)
+	receipt, err := r.Start(ctx, a)
+	if err == nil && receipt.At.IsZero() {
+		receipt.At = e.o.Now() // that it answered is what counts
+	}
+	return receipt, err
 }
 
 func (e *Engine) probe(ctx context.Context, set *Set, a signalbox.Action) signalbox.Progress {

@@ -61,6 +61,14 @@ func (s *stairs) Continue(_ context.Context, a signalbox.Action) error {
 	if err := a.Gate(); err != nil {
 		return &signalbox.Failure{Reason: "not sent", Err: err}
 	}
+	token, ahead := max(a.Token, a.Sealed), false
+	s.with(func() {
+		ahead = s.fence > token
+		s.fence = max(s.fence, token)
+	})
+	if ahead {
+		return &signalbox.Failure{Reason: "the fence is ahead"}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.steps = append(s.steps, a.ID)

@@ -130,6 +130,8 @@ func (l *loop) settleByWord(w *write, c signalbox.Control) error {
 		return fmt.Errorf("action %s is being sent: its answer is awaited for at most %s", id, l.e.timing.Start)
 	case strings.TrimSpace(c.Reason) == "":
 		return fmt.Errorf("%s needs a reason: what was seen at the target, and where", c.Kind)
+	case !l.settling[id].settled():
+		return fmt.Errorf("action %s is being sent again: its answer is awaited for at most %s, look at the target then", id, l.e.timing.Start)
 	}
 	p := signalbox.Progress{Reason: fmt.Sprintf("%s says that it is %s: %s", c.Who, c.Kind, c.Reason)}
 	stage := signalbox.Broken
@@ -137,9 +139,6 @@ func (l *loop) settleByWord(w *write, c signalbox.Control) error {
 		stage, p.Receipt = signalbox.Done, signalbox.Receipt{At: l.now(), Detail: p.Reason}
 	}
 	l.finishIn(w, a, stage, p)
-	if cancel := l.settling[id]; cancel != nil {
-		cancel()
-	}
 	return nil
 }
 

@@ -57,13 +57,14 @@ func (l *loop) follow(a *signalbox.Action, fresh bool) {
 	}
 	seal := signalbox.TokenIn(l.state.Store.Epoch, l.state.Rev[signalbox.ActionKey(a.ID)])
 	ctx, cancel := context.WithCancel(auth.ctx)
-	l.settling[a.ID] = cancel
-	go l.e.settleDoubt(ctx, auth, l.set(), act, l.ownerOfAction(a), seal)
+	s := &settling{cancel: cancel}
+	l.settling[a.ID] = s
+	go l.e.settleDoubt(ctx, auth, l.set(), s, act, l.ownerOfAction(a), seal)
 }
 
 // settleDoubt asks until something certain is known, or ctx ends: with the term,
 // or since a person has said what became of it.
-func (e *Engine) settleDoubt(ctx context.Context, auth *authority, set *Set, a signalbox.Action, owner string, seal signalbox.Token) {
+func (e *Engine) settleDoubt(ctx context.Context, auth *authority, set *Set, s *settling, a signalbox.Action, owner string, seal signalbox.Token) {
 	pause := e.timing.Retry
 	told := signalbox.Progress{}
 	begun, cleared, frozen := e.o.Now(), false, false
@@ -76,14 +77,17 @@ func (e *Engine) settleDoubt(ctx context.Context, auth *authority, set *Set, a s
 		if comes == "" {
 			comes = forgotten(&a, seal, frozen)
 		}
-		p := e.lookOnce(auth, set, a, owner, seal, begun, comes)
+		p := e.lookOnce(auth, set, s, &a, owner, seal, begun, comes)
+		s.looked()
+		learn(&a, p)
 		if p.Phase != signalbox.InDoubt && p.Phase != signalbox.Running {
 			told = p
 			break
 		}
 		if p.Phase != told.Phase || p.Reason != told.Reason {
 			told = p
-			e.post(auth.ctx, func(l *loop) { l.stillOpen(auth, a.ID, p) })
+			sealed := a.Sealed
+			e.post(auth.ctx, func(l *loop) { l.stillOpen(auth, a.ID, p, sealed) })
 		}
 		pause = e.wait(ctx, pause)
 	}
@@ -102,24 +106,27 @@ func forgotten(a *signalbox.Action, seal signalbox.Token, frozen bool) string {
 	return fmt.Sprintf("the store went back in time since it was claimed, and may have forgotten that it was done and taken back: look at its target's own history, and say signalboxctl settle %s done|not-done", a.ID)
 }
 
-// lookOnce does one round of what the action's class allows.
-func (e *Engine) lookOnce(auth *authority, set *Set, a signalbox.Action, owner string, seal signalbox.Token, begun time.Time, comes string) signalbox.Progress {
+// lookOnce does one round of what the action's class allows, and notes in a that
+// it is sealed.
+func (e *Engine) lookOnce(auth *authority, set *Set, s *settling, a *signalbox.Action, owner string, seal signalbox.Token, begun time.Time, comes string) signalbox.Progress {
 	ctx, cancel := context.WithTimeout(auth.ctx, e.timing.Start)
 	defer cancel()
 	inDoubt := func(err error) signalbox.Progress {
 		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: err.Error()}
 	}
+	act := *a
 	switch class := a.Forecast.Class; {
 	case class == signalbox.ClassB && a.Stage != signalbox.Started:
-		a.Gate = e.gate(auth, set, &a, owner)
-		receipt, err := e.startOnce(ctx, set, a)
+		gate := e.gate(auth, set, a, owner)
+		act.Gate = s.door(gate)
+		receipt, err := e.startOnce(ctx, set, act, gate)
 		if err != nil {
 			return inDoubt(err)
 		}
 		if receipt.Final {
 			return signalbox.Progress{Phase: signalbox.Succeeded, Receipt: receipt}
 		}
-		a.Receipt = receipt
+		act.Receipt = receipt
 	case class == signalbox.ClassA && a.Stage != signalbox.Started:
 		sealer, ok := set.Remediators[a.Step.Kind].(signalbox.Sealer)
 		if !ok {
@@ -129,23 +136,23 @@ func (e *Engine) lookOnce(auth *authority, set *Set, a signalbox.Action, owner s
 			return inDoubt(err)
 		}
 		step.At(step.SealBefore)
-		if err := sealer.Seal(ctx, a, seal); err != nil {
+		if err := sealer.Seal(ctx, act, seal); err != nil {
 			return inDoubt(err)
 		}
 		step.At(step.SealAfter)
-		a.Sealed = seal
+		a.Sealed, act.Sealed = seal, seal
 	case class == signalbox.ClassC:
 		if left := begun.Add(time.Duration(a.Forecast.Latency)).Sub(e.o.Now()); left > 0 {
 			return signalbox.Progress{Phase: signalbox.InDoubt, Reason: "waiting out the target's greatest latency, " + time.Duration(a.Forecast.Latency).String()}
 		}
 	}
-	p := e.probe(ctx, set, a)
+	p := answered(e.probe(ctx, set, act), act.Receipt)
 	if comes != "" {
 		return notYet(p, comes)
 	}
 	if c, ok := set.Remediators[a.Step.Kind].(signalbox.Continuer); ok && p.Phase == signalbox.Running && p.Next {
-		a.Gate = e.gate(auth, set, &a, owner)
-		if err := c.Continue(ctx, a); err != nil {
+		act.Gate = s.door(e.gate(auth, set, a, owner))
+		if err := c.Continue(ctx, act); err != nil {
 			p.Reason = "its next write is still to come: " + err.Error()
 		}
 	}
@@ -161,27 +168,31 @@ func notYet(p signalbox.Progress, comes string) signalbox.Progress {
 	return p
 }
 
-// stillOpen tells a doubt's reason, and pages once it lasts too long.
-func (l *loop) stillOpen(auth *authority, id signalbox.ActionID, p signalbox.Progress) {
-	if l.auth != auth || l.state.Actions[id] == nil {
+// stillOpen puts on record what is learned of an action that goes on: the reason
+// of a doubt, what its target answered, and that it is sealed.
+func (l *loop) stillOpen(auth *authority, id signalbox.ActionID, p signalbox.Progress, sealed signalbox.Token) {
+	if a := l.state.Actions[id]; l.auth != auth || a == nil || !a.InFlight() {
 		return
 	}
 	l.e.o.Log.Warn("action is not settled", "action", id, "phase", p.Phase, "reason", p.Reason)
 	w := &write{}
 	a := l.action(w, id)
 	a.Reason = p.Reason
-	if p.Phase == signalbox.Running {
-		a.Stage = signalbox.Started
-	}
+	a.Sealed = max(a.Sealed, sealed)
+	learn(a, p)
 	w.entry(journal.Doubt, a.Incident, id, p.Reason)
 	l.commit(w)
 }
 
 // overdue pages for actions that are in doubt for too long; their targets stay
-// locked.
+// locked. What is known to have begun has the time that its work takes.
 func (l *loop) overdue(now time.Time) {
 	for id, a := range l.state.Actions {
-		if !a.InFlight() || now.Sub(a.ClaimedAt) < max(l.e.timing.Doubt, time.Duration(a.Forecast.Takes)) {
+		bound := l.e.timing.Doubt
+		if a.Stage == signalbox.Started {
+			bound = max(bound, time.Duration(a.Forecast.Takes))
+		}
+		if !a.InFlight() || now.Sub(a.ClaimedAt) < bound {
 			continue
 		}
 		inc := l.state.Incidents[a.Incident]
@@ -203,8 +214,8 @@ func (l *loop) overdue(now time.Time) {
 // progressed takes in what is known of an action that a goroutine drove.
 func (l *loop) progressed(auth *authority, id signalbox.ActionID, p signalbox.Progress) {
 	delete(l.running, id)
-	if cancel := l.settling[id]; cancel != nil {
-		cancel()
+	if s := l.settling[id]; s != nil {
+		s.cancel()
 		delete(l.settling, id)
 	}
 	if l.auth == nil {
@@ -230,11 +241,13 @@ func (l *loop) progressed(auth *authority, id signalbox.ActionID, p signalbox.Pr
 		p.Receipt = signalbox.Receipt{}
 		l.finish(a, signalbox.Broken, p)
 	case signalbox.Running:
-		l.stillOpen(auth, id, p)
+		l.stillOpen(auth, id, p, 0)
 		l.follow(l.state.Actions[id], false)
 	case signalbox.InDoubt:
 		w := &write{}
-		l.action(w, id).Reason = p.Reason
+		next := l.action(w, id)
+		next.Reason = p.Reason
+		learn(next, p)
 		w.entry(journal.Doubt, a.Incident, id, p.Reason)
 		if l.commit(w) {
 			l.follow(l.state.Actions[id], true)

@@ -23,6 +23,8 @@ import (
 type line struct {
 	store.Store
 	cut atomic.Bool
+	// follows: it does not get to lead any more.
+	follows atomic.Bool
 	// commit, if not nil, stands for Commit; it is set before the process runs.
 	commit func(ctx context.Context, t store.Txn) (store.Revision, error)
 	read   atomic.Int64 // bytes that were listed and got
@@ -80,6 +82,10 @@ func (l *line) Watch(ctx context.Context, prefix string, from store.Revision) (<
 func (l *line) Lead(ctx context.Context, role string) (store.Leadership, error) {
 	if err := l.alive(); err != nil {
 		return nil, err
+	}
+	if l.follows.Load() {
+		<-ctx.Done()
+		return nil, ctx.Err()
 	}
 	return l.Store.Lead(ctx, role)
 }

@@ -24,21 +24,21 @@ type loop struct {
 
 	last      map[signalbox.IncidentID]*signalbox.Decision // newest decision of each open incident
 	confirmed map[signalbox.IncidentID]confirmation
-	asking    map[signalbox.IncidentID]bool             // confirmations and previews under way
-	running   map[signalbox.ActionID]bool               // a goroutine of ours drives it
-	settling  map[signalbox.ActionID]context.CancelFunc // of running: those whose doubt it settles
-	claimed   signalbox.Token                           // the newest action's that this process claimed
-	rested    signalbox.Token                           // up to which it has said that nothing is under way
-	resting   bool                                      // it is saying so
-	sending   map[string]bool                           // pages on their way, by key
-	retry     map[string]retry                          // pages that failed, by key
-	good      map[string]time.Time                      // last good round of each detector
-	recalled  map[string]time.Time                      // of good, what the store knew when the term began
-	durable   map[string]time.Time                      // of good, what this replica recorded or found
-	inbox     []inboxItem                               // readings that are durable and not yet incidents
-	taken     map[string]bool                           // the keys of inbox
-	seen      map[string]bool                           // detectors that had a round since the start
-	warmBy    time.Time                                 // when decisions begin at the latest; zero: no term yet
+	asking    map[signalbox.IncidentID]bool    // confirmations and previews under way
+	running   map[signalbox.ActionID]bool      // a goroutine of ours drives it
+	settling  map[signalbox.ActionID]*settling // of running: those whose doubt it settles
+	claimed   signalbox.Token                  // the newest action's that this process claimed
+	rested    signalbox.Token                  // up to which it has said that nothing is under way
+	resting   bool                             // it is saying so
+	sending   map[string]bool                  // pages on their way, by key
+	retry     map[string]retry                 // pages that failed, by key
+	good      map[string]time.Time             // last good round of each detector
+	recalled  map[string]time.Time             // of good, what the store knew when the term began
+	durable   map[string]time.Time             // of good, what this replica recorded or found
+	inbox     []inboxItem                      // readings that are durable and not yet incidents
+	taken     map[string]bool                  // the keys of inbox
+	seen      map[string]bool                  // detectors that had a round since the start
+	warmBy    time.Time                        // when decisions begin at the latest; zero: no term yet
 	warm      bool
 	stopping  bool
 
@@ -63,6 +63,8 @@ type loop struct {
 	nextLate   time.Time                          // an estimate passes then at the earliest; zero: pages or owners have changed
 	nextClimb  time.Time                          // a page is not acknowledged in time then at the earliest; zero: pages or owners have changed
 	archiving  bool
+	nextPrune  time.Time // of the archive, while standing by
+	pruning    bool
 	marking    bool
 
 	looks    map[signalbox.IncidentID]bool // incidents that are being looked around, or wait for it
@@ -81,7 +83,7 @@ func newLoop(e *Engine) *loop {
 		e: e, state: signalbox.NewState(), facts: signalbox.NewFacts(), due: newDueSet(),
 		index: newIndex(signalbox.NewState()),
 		last:  map[signalbox.IncidentID]*signalbox.Decision{}, confirmed: map[signalbox.IncidentID]confirmation{},
-		asking: map[signalbox.IncidentID]bool{}, running: map[signalbox.ActionID]bool{}, settling: map[signalbox.ActionID]context.CancelFunc{},
+		asking: map[signalbox.IncidentID]bool{}, running: map[signalbox.ActionID]bool{}, settling: map[signalbox.ActionID]*settling{},
 		sending: map[string]bool{}, retry: map[string]retry{}, good: map[string]time.Time{}, taken: map[string]bool{},
 		seen: map[string]bool{}, shadowed: map[signalbox.IncidentID]time.Time{},
 		looks: map[signalbox.IncidentID]bool{},
@@ -320,6 +322,26 @@ func (l *loop) archive() {
 				return
 			}
 			l.e.metrics.loopDone("archive", l.now())
+		})
+	}()
+}
+
+// prune deletes, beside the loop, what the archive of a replica that stands by
+// no longer keeps: it has files from when it led, and archives nothing now.
+func (l *loop) prune(ctx context.Context) {
+	now := l.now()
+	if l.pruning || l.auth != nil || !l.standing || now.Before(l.nextPrune) {
+		return
+	}
+	l.pruning, l.nextPrune = true, now.Add(l.e.timing.Archive)
+	go func() {
+		err := l.e.o.Journal.Prune(ctx)
+		l.e.post(context.WithoutCancel(ctx), func(l *loop) {
+			l.pruning = false
+			if err != nil && ctx.Err() == nil {
+				l.e.metrics.loopFailed("archive")
+				l.e.o.Log.Warn("archive", "error", err)
+			}
 		})
 	}()
 }

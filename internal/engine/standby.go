@@ -127,7 +127,7 @@ func (e *Engine) standBy(ctx context.Context) {
 			before = kv.Create
 			continue
 		}
-		if !e.post(ctx, func(l *loop) { l.another(at) }) {
+		if !e.post(ctx, func(l *loop) { l.another(at); l.prune(ctx) }) {
 			return
 		}
 		if !following {
@@ -190,6 +190,18 @@ func (l *loop) mirror(state *signalbox.State) {
 	}
 	l.state, l.wasState, l.mirrors = state, state, state
 	l.e.metrics.stale = true
+	l.ownedUp(state)
+}
+
+// ownedUp notes what this process has claimed without having been told so: the
+// answer to the commit was lost, and with it the term. It was never sent, and
+// while another leads it is not claimed any more later.
+func (l *loop) ownedUp(state *signalbox.State) {
+	for _, a := range state.Actions {
+		if a.InFlight() && a.By == l.e.o.Process {
+			l.claimed = max(l.claimed, a.Token)
+		}
+	}
 }
 
 // mirrored takes in a change of it.

@@ -220,4 +220,7 @@ func (a *argo) probe(of signalbox.Action, want signalbox.Phase, with string) {
 	if err != nil || p.Phase != want || !strings.Contains(p.Reason+p.Receipt.Detail, with) {
 		a.t.Fatalf("got %+v, %v; want %s with %q", p, err, want, with)
 	}
+	if of.Step.To != moveRestored && p.Phase == signalbox.Fell && p.Receipt.At.IsZero() {
+		a.t.Fatalf("it ran, and its end must say so: %+v", p)
+	}
 }

@@ -77,7 +77,7 @@ func (r *remediator) operation(t *target, a signalbox.Action, st state) signalbo
 		if st.paused() && a.Forecast.Undo != nil {
 			after += "; to turn it on by hand: " + t.turnOn()
 		}
-		return signalbox.Progress{Phase: signalbox.Fell, Reason: told + after}
+		return signalbox.Progress{Phase: signalbox.Fell, Receipt: r.receipt(st, told), Reason: told + after}
 	}
 	return signalbox.Progress{Phase: signalbox.Running, Reason: told} // also with a word that is not known
 }
@@ -97,7 +97,11 @@ func (r *remediator) terminated(a signalbox.Action, st state) signalbox.Progress
 }
 
 func (r *remediator) succeeded(st state, detail string) signalbox.Progress {
-	return signalbox.Progress{Phase: signalbox.Succeeded, Receipt: signalbox.Receipt{At: r.now(), Version: st.Metadata.ResourceVersion, Detail: detail}}
+	return signalbox.Progress{Phase: signalbox.Succeeded, Receipt: r.receipt(st, detail)}
+}
+
+func (r *remediator) receipt(st state, detail string) signalbox.Receipt {
+	return signalbox.Receipt{At: r.now(), Version: st.Metadata.ResourceVersion, Detail: detail}
 }
 
 // Seal puts token t on the Application, so that a write of a that is still under

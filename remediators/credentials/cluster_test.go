@@ -189,6 +189,9 @@ func (c *company) probe(a signalbox.Action, want signalbox.Phase) {
 	if err != nil || p.Phase != want {
 		c.t.Fatalf("probe: %+v, %v, want %s", p, err, want)
 	}
+	if want == signalbox.Fell && p.Receipt.At.IsZero() {
+		c.t.Fatalf("it was applied, and its end must say so: %+v", p)
+	}
 }
 
 // writes counts the daemon's writes that were carried out.

@@ -243,7 +243,9 @@ func (s *sealed) probe(ctx context.Context, a signalbox.Action) (signalbox.Progr
 	case held.Action == a.ID && ok, a.Forecast.Already && ok:
 		return succeeded(s.now(), "%s holds %s, and is unsealed", s.name(), mark(o.Spec.Data)), nil
 	case held.Action == a.ID && known:
-		return phase(signalbox.Fell, "%s was applied, and its controller can't unseal it: see its conditions", s.name()), nil
+		p := phase(signalbox.Fell, "%s was applied, and its controller can't unseal it: see its conditions", s.name())
+		p.Receipt = signalbox.Receipt{At: s.now(), Version: o.ResourceVersion, Detail: p.Reason}
+		return p, nil
 	case held.Action == a.ID:
 		return phase(signalbox.Running, "%s was applied; its controller has not looked yet", s.name()), nil
 	}

@@ -50,12 +50,14 @@ func (r *remediator) Probe(ctx context.Context, a signalbox.Action) (signalbox.P
 		d = l.never(&sc, a)
 	}
 	p := signalbox.Progress{Phase: d.phase, Reason: d.why, Next: d.next != nextNone}
-	if d.phase == signalbox.Succeeded {
-		p.Reason = ""
+	if d.phase == signalbox.Succeeded || d.phase == signalbox.Fell && d.run != nil {
 		p.Receipt = signalbox.Receipt{At: r.now(), Detail: d.why}
 		if d.run != nil {
 			p.Receipt.Version = d.run.ID
 		}
+	}
+	if d.phase == signalbox.Succeeded {
+		p.Reason = ""
 	}
 	return p, nil
 }
