@@ -3,7 +3,9 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -25,11 +27,15 @@ type replica struct {
 }
 
 // replica starts one with a configuration that is the world's but for its hash.
-func (w *world) replica(name, hash string) *replica {
+func (w *world) replica(name, hash string, with ...func(*journal.Options)) *replica {
 	w.t.Helper()
 	log := slog.New(slog.NewTextHandler(testWriter{w.t}, &slog.HandlerOptions{Level: slog.LevelDebug})).With("replica", name)
 	way := &line{Store: w.store}
-	j, err := journal.Open(w.t.Context(), way, journal.Options{Now: time.Now, Log: log, Dir: w.t.TempDir()})
+	o := journal.Options{Now: time.Now, Log: log, Dir: w.t.TempDir()}
+	for _, f := range with {
+		f(&o)
+	}
+	j, err := journal.Open(w.t.Context(), way, o)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -45,6 +51,47 @@ func (w *world) replica(name, hash string) *replica {
 		}
 	}()
 	return &replica{Engine: e, t: w.t, line: way, stop: func() { cancel(); <-ended; synctest.Wait() }}
+}
+
+// One that stands by deletes of its archive, from when it led, what is to be kept
+// no longer.
+func TestStandByPrunesItsArchive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, flipPolicy())
+		w.start()
+		w.after(20 * time.Second)
+		for range 3 {
+			w.make(readsLag, "db/eu", 5)
+			w.after(10 * time.Minute)
+			w.make(readsLag, "db/eu", 0)
+			w.after(10 * time.Minute)
+		}
+		dir := t.TempDir()
+		led, err := journal.Open(t.Context(), w.store, journal.Options{Now: time.Now, Dir: dir, FileBytes: 1 << 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := led.Archive(t.Context(), 0); err != nil {
+			t.Fatal(err)
+		}
+		files := func() int {
+			all, err := filepath.Glob(filepath.Join(dir, "journal-*"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(all)
+		}
+		had := files()
+		r := w.replica("other", "one", func(o *journal.Options) { o.Dir, o.KeepFor = dir, 2*time.Hour })
+		defer r.stop()
+		w.after(10 * time.Minute)
+		if had < 3 || files() != had {
+			t.Fatalf("%d of %d files, want many and all", files(), had)
+		}
+		w.after(3 * time.Hour)
+		expect(t, "files left", fmt.Sprint(files()), "1")
+		w.halt()
+	})
 }
 
 // hashed is the world's set under another hash.
