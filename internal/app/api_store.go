@@ -31,7 +31,7 @@ type StoreReport struct {
 // clustered is what a store of etcd can do besides.
 type clustered interface {
 	Health(ctx context.Context) (store.Health, error)
-	Snapshot(ctx context.Context) (io.ReadCloser, error)
+	Snapshot(ctx context.Context) (store.Copy, error)
 }
 
 func (d *daemon) serveStore(w http.ResponseWriter, r *http.Request, who *asker) {
@@ -83,15 +83,7 @@ func (d *daemon) serveBackup(w http.ResponseWriter, r *http.Request, who *asker)
 		answer(w, nil, err)
 		return
 	}
-	s := d.store.(clustered)
-	ask, cancel := context.WithTimeout(r.Context(), 10*time.Second)
-	defer cancel()
-	c, err := s.Health(ask)
-	if err != nil {
-		answer(w, nil, err)
-		return
-	}
-	snapshot, err := s.Snapshot(r.Context())
+	snapshot, err := d.store.(clustered).Snapshot(r.Context())
 	if err != nil {
 		answer(w, nil, err)
 		return
@@ -106,7 +98,7 @@ func (d *daemon) serveBackup(w http.ResponseWriter, r *http.Request, who *asker)
 		panic(http.ErrAbortHandler)
 	}
 	d.log.Info("backup", "who", who.name, "bytes", size, "sha256", sum)
-	err = d.engine.Copied(r.Context(), signalbox.Backup{At: d.options.Now().UTC(), Who: who.name, Bytes: size, SHA256: sum, Revision: c.Revision})
+	err = d.engine.Copied(r.Context(), signalbox.Backup{At: d.options.Now().UTC(), Who: who.name, Bytes: size, SHA256: sum, Revision: snapshot.Revision})
 	if err != nil {
 		d.log.Warn("a backup is not on record", "who", who.name, "error", err)
 	}

@@ -127,6 +127,7 @@ func (m *storeMetrics) Collect(ch chan<- prometheus.Metric) {
 		{"quota_bytes", "Size at which the member refuses writes.", prometheus.GaugeValue, float64(s.Quota)},
 		{"no_space", "1 while the quota alarm is raised.", prometheus.GaugeValue, truth(s.NoSpace)},
 		{"members", "Members of the store's cluster, learners too; 1: it is of one node.", prometheus.GaugeValue, float64(s.Members)},
+		{"members_unlisted", "Members of the store's cluster that this replica's --cluster.initial-members lacks.", prometheus.GaugeValue, float64(len(s.Unlisted))},
 		{"has_leader", "1 while the member sees a leader of its cluster, and so a quorum.", prometheus.GaugeValue, truth(s.Leader != 0)},
 		{"leads", "1 while the member leads its cluster.", prometheus.GaugeValue, truth(s.Leads())},
 		{"learner", "1 while the member has no vote, since it still catches up.", prometheus.GaugeValue, truth(s.Learner)},

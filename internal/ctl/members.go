@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"text/tabwriter"
 
@@ -51,6 +52,13 @@ func (t *tool) storeMembers(ctx context.Context, args []string) error {
 	return nil
 }
 
+// lacking tells what the flags of the replica that was asked lack.
+func lacking(w io.Writer, unlisted []string) {
+	for _, entry := range unlisted {
+		fmt.Fprintf(w, "NOT LISTED\t%s: the --cluster.initial-members of the replica that was asked lack it, so that it could begin a store of its own, were its disk lost: restart it with the whole list\n", plain(entry))
+	}
+}
+
 func (t *tool) listMembers(ctx context.Context) error {
 	var list store.Membership
 	if err := t.ask(ctx, http.MethodGet, membersPath, nil, &list); err != nil || t.json {
@@ -58,6 +66,7 @@ func (t *tool) listMembers(ctx context.Context) error {
 	}
 	w := tabwriter.NewWriter(t.Out, 0, 8, 2, ' ', 0)
 	defer func() { _ = w.Flush() }() // nobody is left to tell
+	defer lacking(w, list.Unlisted)  // below the table, and before that
 	quorum := "has a quorum"
 	if !list.Quorum {
 		quorum = "has NO quorum: nothing is remediated, pages go out"

@@ -12,20 +12,20 @@ func TestStoreMembers(t *testing.T) {
 		{Name: "a", ID: "1a", Address: "10.0.0.1:2380", Leader: true, Self: true, Health: "ok"},
 		{ID: "2b", Address: "10.0.0.2:2380", Learner: true, Health: "does not answer: " + evil},
 		{Name: "c" + evil, ID: "3c", Address: "10.0.0.3:2380", Health: "ok"},
-	}})
+	}, Unlisted: []string{"c=https://10.0.0.3:2380" + evil}})
 	out, errs, code := run(t, "--server", list.URL, "store", "members")
 	if code != OK || errs != "" {
 		t.Fatalf("got exit code %d, %s", code, errs)
 	}
 	harmless(t, out)
-	for _, want := range []string{"cluster prod has a quorum", "leader", "(not started)", "learner", "does not answer", "follower", "10.0.0.3:2380"} {
+	for _, want := range []string{"NOT LISTED", "c=https://10.0.0.3:2380", "lack it", "restart it with the whole list", "cluster prod has a quorum", "leader", "(not started)", "learner", "does not answer", "follower", "10.0.0.3:2380"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the list lacks %q:\n%s", want, out)
 		}
 	}
 	lone := served(t, store.Membership{Cluster: "prod", Members: []store.Member{{Name: "a", Health: "ok"}}})
-	if out, _, _ := run(t, "--server", lone.URL, "store", "members"); !strings.Contains(out, "has NO quorum") {
-		t.Errorf("a lost quorum is not told:\n%s", out)
+	if out, _, _ := run(t, "--server", lone.URL, "store", "members"); !strings.Contains(out, "has NO quorum") || strings.Contains(out, "NOT LISTED") {
+		t.Errorf("want a lost quorum, and no more:\n%s", out)
 	}
 }
 

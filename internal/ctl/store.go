@@ -87,6 +87,7 @@ func (t *tool) storeStatus(ctx context.Context, args []string) error {
 	if r.Cluster != nil {
 		fmt.Fprintf(w, "revision\t%d\n", r.Cluster.Revision)
 		etcdServers(w, r.Cluster)
+		lacking(w, r.Cluster.Unlisted)
 	}
 	for _, e := range r.Errors {
 		fmt.Fprintf(w, "not known\t%s\n", plain(e))
@@ -95,6 +96,9 @@ func (t *tool) storeStatus(ctx context.Context, args []string) error {
 }
 
 func etcdServers(w io.Writer, c *store.Health) {
+	for _, a := range c.Alarms {
+		fmt.Fprintf(w, "ALARM\t%s of %s, which is no member\n", plain(a.Alarm), plain(a.ID))
+	}
 	for _, m := range c.Members {
 		role := "follows"
 		switch {

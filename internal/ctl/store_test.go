@@ -94,9 +94,9 @@ func TestStoreStatus(t *testing.T) {
 	f := newFake(t, http.StatusOK, `{"kind":"embedded","leading":true,
 		"state":{"id":"ABC","epoch":2,"frozen":{"why":"3 are missing","at":"2026-03-01T12:00:00Z","replica":"a"}},
 		"marks":{"v":1,"store":"ABC","epoch":2,"seq":7,"hash":"h","revision":40,"at":"2026-03-01T12:00:00Z"},
-		"cluster":{"id":"1","revision":41,"members":[{"id":"2","name":"one","leader":true,"db_size_bytes":100,"quota_bytes":200,"alarms":["NOSPACE"]}]}}`)
+		"cluster":{"id":"1","revision":41,"alarms_of_no_member":[{"id":"bad","alarm":"NOSPACE"}],"unlisted":["b=https://h:1"],"members":[{"id":"2","name":"one","leader":true,"db_size_bytes":100,"quota_bytes":200,"alarms":["NOSPACE"]}]}}`)
 	for command, wants := range map[string][]string{
-		"status": {"embedded, id ABC, epoch 2", "FROZEN", "3 are missing", "store confirm", "none is on record", "entry 7, revision 40", "leads", "100 of 200 bytes", "ALARM NOSPACE"},
+		"status": {"embedded, id ABC, epoch 2", "FROZEN", "3 are missing", "store confirm", "none is on record", "entry 7, revision 40", "leads", "100 of 200 bytes", "; ALARM NOSPACE", "NOSPACE of bad, which is no member", "b=https://h:1: the --cluster.initial-members"},
 	} {
 		out, errs, code := run(t, "--server", f.URL, "store", command)
 		for _, want := range wants {

@@ -1,10 +1,30 @@
 package store
 
+import "io"
+
 // Health is how a store's servers are, as they say.
 type Health struct {
 	ID       string   `json:"id"` // etcd's
 	Revision int64    `json:"revision"`
 	Members  []Server `json:"members"`
+	// Alarms of ids that are no members: of one that was removed, or of another
+	// cluster's that a copy brought. They hold up writes as any other.
+	Alarms []Alarm `json:"alarms_of_no_member,omitempty"`
+	// Unlisted is that of Membership.
+	Unlisted []string `json:"unlisted,omitempty"`
+}
+
+// Alarm is one that is raised under an id.
+type Alarm struct {
+	ID    string `json:"id"`
+	Alarm string `json:"alarm"`
+}
+
+// Copy is a consistent copy of the whole store, as it comes.
+type Copy struct {
+	io.ReadCloser
+	// Revision is that of the copy, or less by what was committed while it began.
+	Revision int64
 }
 
 // Server is one member of the store's cluster, by itself. Sizes are in bytes.

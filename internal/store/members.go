@@ -19,4 +19,7 @@ type Membership struct {
 	Cluster string   `json:"cluster"`
 	Quorum  bool     `json:"quorum"`
 	Members []Member `json:"members"` // by name
+	// Unlisted are those that the asked one's --cluster.initial-members lack, as
+	// entries of that: without its disk it could begin a store beside theirs.
+	Unlisted []string `json:"unlisted,omitempty"`
 }

@@ -30,6 +30,9 @@ func TestOneDaemonGrowsToThree(t *testing.T) {
 	entries := strings.Split(first.flagOf(whole, "--cluster.initial-members"), ",")
 	first.args = with(whole, "--cluster.initial-members", entries[0])
 	first.start()
+	first.stop()
+	first.args = whole // from here on it begins nothing by itself
+	first.start()
 	for i, b := range boxes[1:] {
 		name, address, _ := strings.Cut(entries[i+1], "=")
 		first.eventually(name+" to be added", func() error { // not before the members have seen each other for 5 s
@@ -47,12 +50,13 @@ func TestOneDaemonGrowsToThree(t *testing.T) {
 			return nil
 		})
 	}
+	second := boxes[1] // which joined when there was no third
+	second.stop()
+	second.args = with(second.args, "--cluster.initial-members", strings.Join(entries, ","))
+	second.launch()
 	for _, b := range boxes {
 		b.eventually("its member to serve", b.serving)
 	}
-	first.stop()
-	first.args = whole
-	first.launch()
 	for _, b := range boxes {
 		b.taken("TakenBy" + b.flag("--replica"))
 	}

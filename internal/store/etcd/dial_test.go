@@ -191,12 +191,7 @@ func TestDialTLS(t *testing.T) {
 // serveTLS runs etcd in this process, and returns its client URL.
 func serveTLS(t *testing.T, dir string, files transport.TLSInfo) string {
 	t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := url.URL{Scheme: "https", Host: free.Addr().String()}
-	_ = free.Close()
+	client := url.URL{Scheme: "https", Host: freeAddress(t)}
 	cfg := embed.NewConfig()
 	cfg.Dir, cfg.LogLevel, cfg.LogOutputs = dir, "fatal", []string{os.DevNull}
 	peer := url.URL{Scheme: "https", Host: "127.0.0.1:0"}

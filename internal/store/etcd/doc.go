@@ -37,7 +37,9 @@
 //   - A first start takes all members (first.go), so that members which lost
 //     their data begin nothing beside one that has some.
 //   - A store of one node becomes the first member by being started with itself
-//     alone in the list; others are added to it.
+//     alone in the list; others are added to it. A member whose list lacks others
+//     would not wait for them at a first start: it complains, and adds no further
+//     one (unlisted.go).
 //   - With a majority gone, what a stopped member has is copied (survivor.go), and
 //     all are restored from it, as a cluster of another id (restore.go).
 //   - The child says "started" when it waits for nothing but its peers, and
@@ -67,6 +69,9 @@
 //     before they are sent, by store.Txn.Check.
 //   - History grows until it is compacted, the file until it is defragmented,
 //     and at its quota etcd refuses writes until the alarm is disarmed
-//     (op-guide/maintenance). For the embedded member all three are done here;
-//     an external cluster is its operators'.
+//     (op-guide/maintenance). For the embedded member all three are done here,
+//     also for the alarm of a member that is gone (alarms.go); an external
+//     cluster is its operators'.
+//   - A Snapshot is of one member, which has seen by a quorum what is newest
+//     right before. etcd itself streams what a member has, however old.
 package etcd

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/signalbox/signalbox/internal/store"
@@ -61,6 +62,18 @@ func Clear(t testing.TB, s *Store) {
 		t.Fatal(err)
 	}
 	if _, err := client.Delete(t.Context(), "\x00", clientv3.WithFromKey()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// RaiseNoSpace raises the quota alarm under an id, as the member of that id does.
+func RaiseNoSpace(t testing.TB, s *Store, id uint64) {
+	client, err := s.current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raise := &pb.AlarmRequest{Action: pb.AlarmRequest_ACTIVATE, MemberID: id, Alarm: pb.AlarmType_NOSPACE}
+	if _, err := pb.NewMaintenanceClient(client.ActiveConnection()).Alarm(t.Context(), raise); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -1,6 +1,8 @@
 package etcd_test
 
 import (
+	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -45,11 +47,21 @@ func TestGrowAndShrink(t *testing.T) {
 		c.begin(n)
 		c.await(n)
 		eventually(t, "it votes", func() bool { return len(voters(c.members(first))) == i+2 })
+		if i == 0 {
+			c.isTold(first)
+			c.end(first) // whose flags say all members from now on
+			own.Members = c.peers
+			c.begin(first)
+			c.await(first)
+		}
 	}
-	c.end(first) // whose flags say all members now
-	own.Members = c.peers
-	c.begin(first)
-	c.await(first)
+	eventually(t, "it sees all", func() bool { return first.Status().Members == 3 })
+	if s, list := first.Status(), c.members(first); len(s.Unlisted) > 0 || len(list.Unlisted) > 0 {
+		t.Errorf("with the whole list: Status() = %+v, Members() = %+v, want that nothing is lacking", s, list)
+	}
+	b := c.nodes[1] // which joined when c was no member yet
+	eventually(t, "the second is told as well", func() bool { return slices.Equal(b.Status().Unlisted, []string{entry(c.peers[2])}) })
+	c.beginsNothing(first)
 	c.end(c.nodes[1])
 	mustPut(t, c.nodes[2], "with", "two of three")
 	wantValue(t, first, "with", "two of three")
@@ -70,4 +82,50 @@ func TestGrowAndShrink(t *testing.T) {
 	c.begin(first)
 	c.await(first)
 	wantValue(t, first, "alone", "again")
+}
+
+// beginsNothing: the first member, with all in its flags, loses its disk while
+// the others run, and knows from them that it ran before.
+func (c *trio) beginsNothing(first *node) {
+	c.t.Helper()
+	c.end(first)
+	aside := first.o.Dir + ".aside"
+	if err := os.Rename(first.o.Dir, aside); err != nil {
+		c.t.Fatal(err)
+	}
+	c.begin(first)
+	eventually(c.t, "it is refused", func() bool { return strings.Contains(first.Status().LastExit, "has run before, and its data is gone") })
+	if s := first.Status(); s.Starts > 0 {
+		c.t.Errorf("it served: %+v", s)
+	}
+	c.end(first)
+	wipe(c.t, first)
+	if err := os.Rename(aside, first.o.Dir); err != nil {
+		c.t.Fatal(err)
+	}
+	c.begin(first)
+	c.await(first)
+}
+
+func entry(p etcd.Peer) string { return p.Name + "=https://" + p.Address }
+
+// isTold: the first of two members, whose flags say that it is alone, is told
+// before its disk is lost, and adds no third, with which two would be a quorum
+// beside a store that it begins.
+func (c *trio) isTold(first *node) {
+	c.t.Helper()
+	second, third := entry(c.peers[1]), c.peers[2]
+	eventually(c.t, "it is told", func() bool { return slices.Equal(first.Status().Unlisted, []string{second}) })
+	health, err := first.Health(within(c.t))
+	if list := c.members(first); err != nil || !slices.Equal(list.Unlisted, []string{second}) || !slices.Equal(health.Unlisted, []string{second}) {
+		c.t.Errorf("Members() = %+v, Health() = %+v, %v, want %s unlisted", list, health, err, second)
+	}
+	_, err = first.AddMember(within(c.t), third.Name, third.Address)
+	if want := "--cluster.initial-members of a has a, and lacks " + second + ", which is a member: restart it with the whole list first"; !errors.Is(err, etcd.ErrMembers) || !strings.Contains(err.Error(), want) {
+		c.t.Errorf("AddMember() = %v, want %q", err, want)
+	}
+	// Upkeep has looked often meanwhile.
+	if told := first.log.count("--cluster.initial-members lacks members of the store's cluster", `lacks="`+second+`"`); told != 1 {
+		c.t.Errorf("it was told %d times, want once", told)
+	}
 }

@@ -31,6 +31,9 @@ var (
 // probeTimeout bounds the question whether a member answers.
 const probeTimeout = 2 * time.Second
 
+// healthy is the health of a member that answers.
+const healthy = "ok"
+
 // Members lists the cluster's members, and asks each how it is.
 func (e *Embedded) Members(ctx context.Context) (store.Membership, error) {
 	c := e.opt.Cluster
@@ -49,7 +52,7 @@ func (e *Embedded) Members(ctx context.Context) (store.Membership, error) {
 	if err != nil {
 		return list, err
 	}
-	list.Quorum = quorum
+	list.Quorum, list.Unlisted = quorum, c.unlisted(answer)
 	s := e.Status()
 	for _, m := range answer {
 		one := fromMember(m)
@@ -119,7 +122,7 @@ func (e *Embedded) health(ctx context.Context, trip http.RoundTripper, m store.M
 	if answer.StatusCode != http.StatusOK {
 		return "answers " + answer.Status
 	}
-	return "ok"
+	return healthy
 }
 
 // AddMember lets a member at an address join, as a learner: it has no vote, and
@@ -169,7 +172,7 @@ func (e *Embedded) mayAdd(list []*etcdserverpb.Member, name, address string) err
 			return fmt.Errorf("%w: %q at %s is a member: remove it first", ErrMembers, one.Name, one.Address)
 		}
 	}
-	return nil
+	return e.mayGrow(list)
 }
 
 // RemoveMember ends a member's part in the cluster. Its data is of no use
@@ -264,7 +267,7 @@ func (e *Embedded) promote(ctx context.Context, client *clientv3.Client) error {
 	if err != nil {
 		return fmt.Errorf("members: %w", err)
 	}
-	e.note(func(s *Status) { s.Members = len(answer.Members) })
+	e.noteMembers(answer.Members)
 	if !s.Leads() {
 		return nil
 	}
@@ -307,7 +310,7 @@ func (e *Embedded) HandOver(ctx context.Context) error {
 		return fmt.Errorf("hand over: %w", err)
 	}
 	for _, m := range list.Members {
-		if m.Self || m.Learner || m.Health != "ok" {
+		if m.Self || m.Learner || m.Health != healthy {
 			continue
 		}
 		id, err := strconv.ParseUint(m.ID, 16, 64)

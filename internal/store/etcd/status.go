@@ -40,6 +40,9 @@ type Status struct {
 	Leader  uint64 // member that leads the cluster; 0: none that this one sees
 	Learner bool   // it has no vote yet: it still catches up
 	Members int    // of its cluster; 1 where it is alone
+	// Unlisted are the members that its --cluster.initial-members lack, as entries
+	// of that: without its disk it could begin a store beside theirs.
+	Unlisted []string
 }
 
 // Leads reports whether this member leads its cluster.

@@ -41,6 +41,8 @@ type Store struct {
 	timeout, ttl time.Duration
 	log          *slog.Logger
 	clock        func() time.Duration // bootTime
+	// alone connects to one of several endpoints; nil: there is one.
+	alone func(endpoint string) (*clientv3.Client, error)
 
 	mu     sync.RWMutex
 	client *clientv3.Client // nil while down
@@ -95,6 +97,11 @@ func Dial(o Options) (*Store, error) {
 	client, err := clientv3.New(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("etcd: %w", err)
+	}
+	s.alone = func(endpoint string) (*clientv3.Client, error) {
+		one := cfg
+		one.Endpoints = []string{endpoint}
+		return clientv3.New(one)
 	}
 	host, _ := os.Hostname()
 	s.use(client, fmt.Sprintf("%s/%d/%s", host, os.Getpid(), rand.Text()))

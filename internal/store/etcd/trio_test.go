@@ -2,8 +2,8 @@ package etcd_test
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"slices"
 	"strings"
@@ -15,6 +15,7 @@ import (
 	"github.com/signalbox/signalbox/internal/store"
 	"github.com/signalbox/signalbox/internal/store/etcd"
 	"github.com/signalbox/signalbox/test/certs"
+	"github.com/signalbox/signalbox/test/servers"
 )
 
 // trio is a cluster of three members, each a child process with mutual TLS.
@@ -54,7 +55,7 @@ func (c *trio) node(p etcd.Peer) *node {
 	n := &node{log: &logged{}}
 	n.o = etcd.EmbeddedOptions{
 		Dir: testDir(c.t), UpkeepEvery: 200 * time.Millisecond,
-		Log: slog.New(slog.NewTextHandler(n.log, &slog.HandlerOptions{Level: slog.LevelDebug})).With("member", p.Name),
+		Log: n.log.logger().With("member", p.Name),
 		Cluster: &etcd.Cluster{
 			Name: "test", Member: p.Name, Listen: p.Address, Members: c.peers,
 			CAFile: c.ca.File, CertFile: cert, KeyFile: key, AllowedHostnames: []string{domain},
@@ -140,12 +141,7 @@ func freeze(t testing.TB, n *node) (thaw func()) {
 
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", servers.FreePort(t))
 }
 
 // logged is a log that a test looks into.
@@ -160,10 +156,26 @@ func (l *logged) Write(b []byte) (int, error) {
 	return l.text.Write(b)
 }
 
+func (l *logged) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
 func (l *logged) has(text string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return strings.Contains(l.text.String(), text)
+}
+
+// count is how many lines have all texts.
+func (l *logged) count(texts ...string) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for line := range strings.Lines(l.text.String()) {
+		if !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(line, text) }) {
+			n++
+		}
+	}
+	return n
 }
 
 func (l *logged) tail() string {

@@ -30,11 +30,7 @@ func (e *Embedded) upkeep(ctx context.Context, client *clientv3.Client) {
 	var compactAt, defragAt time.Duration // on bootTime: not before
 	var before store.Revision             // at the last compaction
 	compactAt = bootTime() + e.opt.CompactEvery
-	var room struct { // the last try to make room
-		rev   store.Revision
-		again time.Duration
-		err   error
-	}
+	var room room
 	for {
 		select {
 		case <-ctx.Done():
@@ -48,12 +44,7 @@ func (e *Embedded) upkeep(ctx context.Context, client *clientv3.Client) {
 		switch now, s := bootTime(), e.Status(); {
 		case err != nil:
 		case s.NoSpace:
-			// Without a new revision there is nothing new to forget.
-			if s.Revision > room.rev || now >= room.again {
-				room.rev, room.again = s.Revision, now+defragEvery
-				room.err = e.makeRoom(ctx, client)
-			}
-			err = room.err
+			err = e.underAlarm(ctx, client, &room)
 		case now >= compactAt:
 			compactAt = now + e.opt.CompactEvery
 			// What is older than one interval is of use to nobody, and a start
@@ -162,12 +153,35 @@ func (e *Embedded) defrag(ctx context.Context, client *clientv3.Client) error {
 	return nil
 }
 
-// makeRoom compacts all history, defragments, and disarms the alarm when a
-// tenth of the quota is free. Until then deletions are still taken.
-func (e *Embedded) makeRoom(ctx context.Context, client *clientv3.Client) error {
-	if err := e.compact(ctx, e.Status().Revision); err != nil {
-		return err
+// room is the last try to make room.
+type room struct {
+	rev   store.Revision
+	again time.Duration // on bootTime: not before, without a new revision
+	err   error
+}
+
+// underAlarm compacts all history, makes room where that may help, and lowers the
+// alarms once there is some.
+func (e *Embedded) underAlarm(ctx context.Context, client *clientv3.Client, last *room) error {
+	// Without a new revision there is nothing new to forget.
+	if s, now := e.Status(), bootTime(); s.Revision > last.rev || now >= last.again {
+		// Who raised the alarm may have led and be gone: then there is no quorum for a
+		// moment, and this is tried again at the next look.
+		if err := e.compact(ctx, s.Revision); err != nil {
+			return err
+		}
+		last.rev, last.again = s.Revision, now+defragEvery
+		last.err = e.makeRoom(ctx, client)
 	}
+	if last.err != nil {
+		return last.err
+	}
+	return e.lowerAlarms(ctx, client) // at each look: who raised an alarm may be gone only now
+}
+
+// makeRoom defragments, and is content when a tenth of the quota is free. Until
+// then the alarms stay, and deletions are still taken.
+func (e *Embedded) makeRoom(ctx context.Context, client *clientv3.Client) error {
 	// What a compaction frees counts as free with the next write only, and
 	// writes are refused: a file that is written anew tells what is in use.
 	if err := e.defrag(ctx, client); err != nil {
@@ -177,10 +191,5 @@ func (e *Embedded) makeRoom(ctx context.Context, client *clientv3.Client) error 
 	if s.DBInUse >= s.Quota/10*9 {
 		return fmt.Errorf("no space: %d bytes are in use of a quota of %d: delete, or raise the quota", s.DBInUse, s.Quota)
 	}
-	_, err := client.AlarmDisarm(ctx, &clientv3.AlarmMember{MemberID: s.MemberID, Alarm: pb.AlarmType_NOSPACE})
-	if err != nil {
-		return fmt.Errorf("disarm the alarm: %w", err)
-	}
-	e.opt.Log.Info("the store has room again", "db_bytes", s.DBSize, "quota_bytes", s.Quota)
-	return e.look(ctx, client)
+	return nil
 }
