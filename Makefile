@@ -31,7 +31,7 @@ endif
 
 ## test: install or build what the tests need, then run all of them
 test: servers
-	$(GO) test -race -parallel 8 -timeout 30m ./... # the stories mostly wait
+	$(GO) test -race -parallel 8 -timeout 60m ./... # the stories mostly wait
 	$(MAKE) sim
 
 ## sim: months of incidents in virtual time, with faults; INCIDENTS, DAYS and SEED say how many

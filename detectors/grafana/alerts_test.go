@@ -282,15 +282,25 @@ func TestAlertsPresentHonoursItsDeadlines(t *testing.T) {
 		<-r.Context().Done()
 	}))
 	defer server.Close()
-	s := alertSource(t, server.URL, func(set *Settings) { set.Timeout = kind.Duration(50 * time.Millisecond) })
+	s := alertSource(t, server.URL, func(set *Settings) { set.Timeout = kind.Duration(2 * time.Second) }) // the request must come within it
 	if _, err := s.Present(t.Context(), alertAt); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("own deadline: got %v", err)
 	}
-	<-asked
+	select {
+	case <-asked:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the server was not asked")
+	}
 	s = alertSource(t, server.URL, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	go func() { <-asked; cancel() }()
+	go func() {
+		select {
+		case <-asked:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	if _, err := s.Present(ctx, alertAt); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: got %v", err)
 	}

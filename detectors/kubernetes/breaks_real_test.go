@@ -37,7 +37,7 @@ func TestServerKilledAndRestarted(t *testing.T) {
 			for _, name := range []string{"well", "stays", "recovers", "fails", "goes"} {
 				pods[name] = c.pod("core", name, name+"-0")
 			}
-			w := play(t, k, options{}, map[string]*DetectorSettings{"pods": {Pods: &Scope{}}})
+			w := play(t, k, options{stale: lasting}, map[string]*DetectorSettings{"pods": {Pods: &Scope{}}})
 			for _, name := range []string{"stays", "recovers", "goes"} {
 				c.status(pods[name], waiting("CrashLoopBackOff"))
 				w.await("pods", "core/"+name, signalbox.Breached, "")
@@ -121,11 +121,12 @@ func TestSilentWatchStaysAlive(t *testing.T) {
 	grant(t, k, "", "pods")
 	c := newCast(t, k, "core")
 	c.pod("core", "well", "well-0")
-	w := play(t, k, options{stale: 16 * time.Second}, map[string]*DetectorSettings{"pods": {Pods: &Scope{}}})
+	granted(t, k) // or the first list is refused, and that is told
+	w := play(t, k, options{stale: 30 * time.Second}, map[string]*DetectorSettings{"pods": {Pods: &Scope{}}})
 	w.settled("pods")
 	first := w.seen()
-	servers.Await(t, patience, "two proofs of life", func(context.Context) error {
-		if got := w.seen(); got.Sub(first) < 20*time.Second {
+	servers.Await(t, patience, "proofs of life for longer than stale_after", func(context.Context) error {
+		if got := w.seen(); got.Sub(first) < 35*time.Second {
 			return fmt.Errorf("known up to %s, at first up to %s", got, first)
 		}
 		return nil
@@ -179,7 +180,7 @@ func TestHistoryIsGone(t *testing.T) {
 	fails, recovers, goes := c.pod("core", "fails", "fails-0"), c.pod("core", "recovers", "recovers-0"), c.pod("core", "goes", "goes-0")
 	c.status(recovers, waiting("CrashLoopBackOff"))
 	between := newProxy(t, k)
-	w := play(t, k, options{url: between.url}, map[string]*DetectorSettings{"pods": {Pods: &Scope{}}})
+	w := play(t, k, options{url: between.url, stale: lasting}, map[string]*DetectorSettings{"pods": {Pods: &Scope{}}})
 	w.await("pods", "core/recovers", signalbox.Breached, "")
 	c.status(goes, waiting("CrashLoopBackOff")) // a watch without an event is not resumed by client-go
 	w.await("pods", "core/goes", signalbox.Breached, "")

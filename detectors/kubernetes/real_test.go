@@ -25,7 +25,11 @@ import (
 )
 
 // patience is how long a test waits for what must come, on a busy machine.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
+
+// lasting is a stale_after for tests of what is told while the API server is
+// away for a moment: however long that takes, nothing becomes Unknown.
+const lasting = 10 * time.Minute
 
 // watching is the source and its detectors as the daemon runs them: under a
 // poller, which asks when the source says that something changed.
@@ -216,6 +220,17 @@ func grant(t testing.TB, k *servers.KubeServer, group string, resources ...strin
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// granted waits until the daemon's account may list pods: the API server learns
+// of a grant a moment after it is written.
+func granted(t testing.TB, k *servers.KubeServer) {
+	t.Helper()
+	daemon := k.Client(servers.Daemon)
+	servers.Await(t, patience, "the grant to be in force", func(ctx context.Context) error {
+		_, err := daemon.CoreV1().Pods("").List(ctx, metav1.ListOptions{Limit: 1})
+		return err
+	})
 }
 
 // cast is a cluster with a namespace, and what is played in it.

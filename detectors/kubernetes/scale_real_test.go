@@ -29,7 +29,7 @@ func TestTenThousandPods(t *testing.T) {
 	grant(t, k, "", "pods")
 	crowd := k.Crowd("core", workloads, each)
 	before := heap()
-	w := play(t, k, options{}, map[string]*DetectorSettings{"pods": {Pods: &Scope{}}})
+	w := play(t, k, options{stale: lasting}, map[string]*DetectorSettings{"pods": {Pods: &Scope{}}})
 	w.settled("pods")
 	if n := w.objects(); n != workloads*each {
 		t.Fatalf("%d pods are known, of %d", n, workloads*each)

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -176,6 +177,10 @@ const failover = `
     guards: {cooldown: 0s, budget: [1000/day]}
 `
 
+// patient is failover where nobody waits for what is not seen to help: on a busy
+// machine that it helped is seen late.
+var patient = strings.Replace(failover, "verify: {within: 10s}", "verify: {within: 5m}", 1)
+
 // effects are the values that the daemon wrote to the endpoint, oldest first,
 // as the API server's audit log has them: changes of the fence alone are none.
 func (p *production) effects() []string { return p.effectsOf(endpointKey, replicaA) }
@@ -207,7 +212,8 @@ func (p *production) effectsOf(key, was string) []string {
 // delivers it even when its sender is gone, as a network does.
 type slowProxy struct {
 	URL  string
-	ca   []byte // PEM
+	ca   []byte        // PEM
+	over chan struct{} // closed with the test: what is held back then goes nowhere
 	mu   sync.Mutex
 	hold *held
 }
@@ -218,6 +224,7 @@ type held struct {
 	release chan struct{} // close it to let the write go on
 	after   bool          // it is delivered at once, and its answer is held back
 	done    chan int      // the status with which the server answered
+	over    chan struct{} // closed: it is not waited for any more; nil: it is for ever
 }
 
 func newSlowProxy(t *testing.T, target string) *slowProxy {
@@ -226,7 +233,7 @@ func newSlowProxy(t *testing.T, target string) *slowProxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &slowProxy{}
+	p := &slowProxy{over: make(chan struct{})}
 	proxy := httputil.NewSingleHostReverseProxy(u)
 	// The API server's certificate is its own; this hop is the test's.
 	proxy.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // loopback, in a test
@@ -245,7 +252,7 @@ func newSlowProxy(t *testing.T, target string) *slowProxy {
 		}
 		h.pass(w, r, proxy)
 	}))
-	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(p.over); server.Close() })
 	p.URL = server.URL
 	p.ca = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 	return p
@@ -254,7 +261,7 @@ func newSlowProxy(t *testing.T, target string) *slowProxy {
 // pass delivers the held write under a context of its own.
 func (h *held) pass(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	rec := httptest.NewRecorder()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), time.Minute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 5*time.Minute)
 	defer cancel()
 	// The body is read first: with its sender gone it could not be.
 	body := &bytesBody{}
@@ -264,10 +271,12 @@ func (h *held) pass(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	if h.after {
 		next.ServeHTTP(rec, body.request(ctx, r))
 		close(h.arrived)
-		<-h.release
+		h.wait()
 	} else {
 		close(h.arrived)
-		<-h.release
+		if !h.wait() {
+			return
+		}
 		next.ServeHTTP(rec, body.request(ctx, r))
 	}
 	h.done <- rec.Code
@@ -278,9 +287,31 @@ func (h *held) pass(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	_, _ = w.Write(rec.Body.Bytes())
 }
 
+// wait holds the write back; false: the test is over, and it is not delivered.
+func (h *held) wait() bool {
+	select {
+	case <-h.release:
+		return true
+	case <-h.over:
+		return false
+	}
+}
+
+// answered waits for the status with which the server answered.
+func (h *held) answered(t *testing.T) int {
+	t.Helper()
+	select {
+	case code := <-h.done:
+		return code
+	case <-time.After(servers.Patience):
+		t.Fatal("the server has not answered the write that was held back")
+		return 0
+	}
+}
+
 // holdNextWrite holds the next write back; with after its answer only.
 func (p *slowProxy) holdNextWrite(after bool) *held {
-	h := &held{arrived: make(chan struct{}), release: make(chan struct{}), after: after, done: make(chan int, 1)}
+	h := &held{arrived: make(chan struct{}), release: make(chan struct{}), after: after, done: make(chan int, 1), over: p.over}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.hold = h

@@ -179,11 +179,12 @@ func TestRemovedPolicyIsStillUndone(t *testing.T) {
 	b.watched()
 	h := p.slow.holdNextWrite(false)
 	p.reads(5)
-	<-h.arrived
+	b.eventually("the incident", b.opened("reads-lag"))
+	b.eventually("the write to be on its way", h.isHere)
 	p.configure(b, "auto", onlooker)
 	b.must("reload")
 	close(h.release)
-	if code := <-h.done; code != http.StatusOK {
+	if code := h.answered(t); code != http.StatusOK {
 		t.Errorf("the write was answered %d, want 200", code)
 	}
 	b.eventually("the endpoint to be flipped", p.wrote(replicaB, replicaA, replicaB))

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/signalbox/signalbox/internal/store/etcd"
 )
 
 // lateSetting is a setting behind an HTTP API that has no place for a fence, so
@@ -79,7 +81,7 @@ func (s *lateSetting) logs() (asked, done []string) {
 // it once.
 func TestReplicasLeaderIsKilledWhereOneCanOnlyLook(t *testing.T) {
 	t.Parallel()
-	p, h := newProduction(t), newHouse(t)
+	p, h := newProduction(t), newHouseOf(t, etcd.DefaultTTL)
 	setting := &lateSetting{after: 9 * time.Second, value: "one"} // more than the lease
 	server := httptest.NewServer(setting)
 	t.Cleanup(func() { server.Close(); setting.flights.Wait() })

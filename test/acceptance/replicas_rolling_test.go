@@ -74,7 +74,7 @@ func TestReplicasUpgradeOneByOne(t *testing.T) {
 	}
 	p, h := newProduction(t), newHouse(t)
 	h.write("alerts.yaml", alertSource)
-	p.configure(h.box, "auto", failover)
+	p.configure(h.box, "auto", patient) // the flip can't help before the end
 	h.open()
 	leader, others := h.leader()
 	leader.watched()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/store/etcd"
 )
 
 // Three daemons on one etcd: one leads and asks. The others stand by, take
@@ -103,7 +104,7 @@ func TestReplicasLeaderIsKilledWhileItActs(t *testing.T) {
 	t.Parallel()
 	p, h := newProduction(t), newHouse(t)
 	p.quick = true
-	p.configure(h.box, "auto", strings.Replace(failover, "after_healthy: 3s", "after_healthy: 1s", 1))
+	p.configure(h.box, "auto", strings.Replace(patient, "after_healthy: 3s", "after_healthy: 1s", 1))
 	h.open()
 	leader, _ := h.leader()
 	leader.watched()
@@ -117,11 +118,11 @@ func TestReplicasLeaderIsKilledWhileItActs(t *testing.T) {
 		next := h.successor(leader)
 		if after {
 			close(held.release)
-			<-held.done
+			held.answered(t)
 		} else {
 			h.eventually("the effect", p.wrote(want...))
 			close(held.release)
-			if code := <-held.done; code != http.StatusConflict {
+			if code := held.answered(t); code != http.StatusConflict {
 				t.Errorf("the late write was answered %d, want 409", code)
 			}
 		}
@@ -198,7 +199,7 @@ func TestReplicasControlsOutliveTheLeader(t *testing.T) {
 func TestReplicasStoreStops(t *testing.T) {
 	t.Parallel()
 	p, h := newProduction(t), newHouse(t)
-	p.configure(h.box, "auto", failover)
+	p.configure(h.box, "auto", patient)
 	h.write("alerts.yaml", alertSource)
 	h.open()
 	leader, _ := h.leader()
@@ -248,7 +249,7 @@ func TestReplicasStoreStops(t *testing.T) {
 // is logged, and not judged.
 func TestReplicasHandOver(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newHouseOf(t, etcd.DefaultTTL)
 	h.write("alerts.yaml", alertSource)
 	h.open()
 	load := h.send("Load")

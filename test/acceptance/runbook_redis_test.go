@@ -54,9 +54,7 @@ func TestRunbookRedisOutage(t *testing.T) {
 		o.eventually(what, check)
 	}
 	o.steadily(2*time.Second, "nothing more is written", o.flipped("secondary", "main"))
-	if err := o.client.well(); err != nil {
-		t.Error(err)
-	}
+	o.eventually("the client to read", o.client.well)
 	if n := len(o.pager.Incidents()); n != 1 {
 		t.Errorf("pages: got %d, want one for one cause", n)
 	}

@@ -1,6 +1,10 @@
 package catalog
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -89,7 +93,7 @@ func TestPostgresLoad(t *testing.T) {
 		t, metrics.URL,
 		`{name: full, source: metrics, catalog: postgresql-connections, interval: 1s, max_age: 10s, breach: {above: 5%, for: 1s}, clear: {below: 4%, for: 1s}}`,
 		`{name: long, source: metrics, catalog: postgresql-long-transactions, with: {select: 'datname="postgres"'}, interval: 1s, max_age: 10s, breach: {above: 2s, for: 1s}, clear: {for: 1s}}`,
-		`{name: slow, source: metrics, catalog: postgresql-slow-queries, with: {window: 1m}, interval: 1s, max_age: 10s, breach: {above: 20ms, for: 1s}, clear: {below: 10ms, for: 1s}}`,
+		`{name: slow, source: metrics, catalog: postgresql-slow-queries, with: {window: 1m}, interval: 1s, max_age: 10s, breach: {above: 100ms, for: 1s}, clear: {below: 50ms, for: 1s}}`,
 	)
 	full, long, slow := watches[0], watches[1], watches[2]
 	instance := "postgresql/" + exporter.Host()
@@ -97,27 +101,58 @@ func TestPostgresLoad(t *testing.T) {
 	long.await("transactions are short", instance+"/postgres", signalbox.Clear, false)
 	slow.await("statements are fast", instance+"/postgres", signalbox.Clear, false)
 
-	var asleep sync.WaitGroup
-	defer asleep.Wait()
-	for range 6 { // of 100 connections
-		asleep.Go(func() {
-			if _, err := server.Query(t.Context(), "SELECT pg_sleep(12)"); err != nil {
-				t.Error(err)
-			}
-		})
-	}
+	wake := stayConnected(t, server, 6) // of 100 connections
 	full.await("many are connected", instance, signalbox.Breached, true)
 	long.await("transactions stay open", instance+"/postgres", signalbox.Breached, true)
-	asleep.Wait()
+	wake()
 	full.await("they are gone", instance, signalbox.Clear, false)
 	long.await("and so are their transactions", instance+"/postgres", signalbox.Clear, false)
 
-	stop := every(t, func() error {
-		_, err := server.Query(t.Context(), "SELECT pg_sleep(1)")
-		return err
+	stop := every(t, func() error { // many, so that the mean is far from that of a busy machine's short ones
+		var failed [20]error
+		var asleep sync.WaitGroup
+		for i := range failed {
+			asleep.Go(func() { _, failed[i] = server.Query(t.Context(), "SELECT pg_sleep(3)") })
+		}
+		asleep.Wait()
+		return errors.Join(failed[:]...)
 	})
 	defer stop()
 	slow.await("statements take long, among many short ones", instance+"/postgres", signalbox.Breached, true)
 	stop()
 	slow.await("a minute later all are fast again", instance+"/postgres", signalbox.Clear, false)
+}
+
+// stayConnected opens sessions, each in a transaction, until wake ends them.
+func stayConnected(t *testing.T, server *servers.PostgresServer, sessions int) (wake func()) {
+	t.Helper()
+	const stay = "SELECT pg_sleep(3600)"
+	ctx, leave := context.WithCancel(t.Context())
+	t.Cleanup(leave)
+	ended := make(chan error, sessions)
+	for range sessions {
+		go func() {
+			_, err := server.Query(ctx, stay)
+			ended <- err
+		}()
+	}
+	return func() {
+		t.Helper()
+		servers.Await(t, servers.Patience, "the sessions to end", func(ctx context.Context) error {
+			if _, err := server.Query(ctx, "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query = '"+stay+"'"); err != nil {
+				return err
+			}
+			for ; sessions > 0; sessions-- { // one that began late is ended by the next try
+				select {
+				case err := <-ended:
+					if !strings.Contains(fmt.Sprint(err), "canceling statement") {
+						t.Errorf("a session ended by itself: %v", err)
+					}
+				default:
+					return fmt.Errorf("%d are left", sessions)
+				}
+			}
+			return nil
+		})
+	}
 }

@@ -113,7 +113,7 @@ func (d *daemon) awaitReady(mayDie bool) bool {
 // sees waits until the positions are proved healthy: an alert is decided at
 // once, and before that nothing may be thrown.
 func (d *daemon) sees() {
-	deadline, tick := time.After(10*time.Second), time.NewTicker(20*time.Millisecond)
+	deadline, tick := time.After(patient(10*time.Second)), time.NewTicker(20*time.Millisecond)
 	defer tick.Stop()
 	for {
 		var body strings.Builder

@@ -97,8 +97,10 @@ func (c *cell) cutOff(rng *rand.Rand, how string, leader int) (heal func()) {
 func (c *cell) withoutQuorum(began time.Time, lasts time.Duration, o *outcome) {
 	c.away = max(c.away, lasts)
 	wait(time.Until(began.Add(c.plan.lease)))
-	refused := []*alert{c.fireAt(classP), c.fireAt(classA), c.fireAt(classB)}
 	pages := len(c.pager.Incidents())
+	over := began.Add(c.plan.lease + time.Second) // what was sent before the lease ended may take so long to arrive
+	wait(time.Until(over))
+	refused := []*alert{c.fireAt(classP), c.fireAt(classA), c.fireAt(classB)}
 	wait(time.Until(began.Add(lasts)))
 	c.sender.mu.Lock()
 	for _, a := range refused {
@@ -108,7 +110,7 @@ func (c *cell) withoutQuorum(began time.Time, lasts time.Duration, o *outcome) {
 	}
 	c.sender.mu.Unlock()
 	for _, in := range c.town.arrivals() {
-		if in.At.After(began.Add(c.plan.lease)) {
+		if in.At.After(over) {
 			o.wrong("a write reached %s without a quorum, %v after it was lost", in.Target, in.At.Sub(began).Round(time.Millisecond))
 		}
 	}

@@ -96,7 +96,7 @@ const inItsWrite step.Name = "in its write"
 // stopInWrite does so to the first replica, which leads.
 func (c *cell) stopInWrite(class string) (hit bool, release func()) {
 	c.start("")
-	c.launchOthers(15 * time.Second)
+	c.launchOthers(patient(15 * time.Second))
 	c.awaitOthers()
 	c.sees()
 	target, ok := c.sender.free(class)
@@ -107,12 +107,12 @@ func (c *cell) stopInWrite(class string) (hit bool, release func()) {
 	c.struck = c.sender.fire(target)
 	select {
 	case <-h.sent:
-	case <-time.After(15 * time.Second):
+	case <-time.After(patient(15 * time.Second)):
 		close(h.release)
 		return false, nil
 	}
 	_ = c.cmd.Process.Signal(syscall.SIGSTOP)
-	return c.awaitStop(time.Second), func() { close(h.release) }
+	return c.awaitStop(10 * time.Second), func() { close(h.release) }
 }
 
 // patienceToLead is when a cell gives up that one of its replicas leads.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/internal/engine"
 )
 
 // Which copy of the store is restored.
@@ -53,7 +54,7 @@ func (c *cell) restoreOlder(r *run, o *outcome) {
 	c.operate("store", "backup", backup)
 	known := c.fireAt(classB)
 	c.fireAt(classA, classB, classC, classD, classK, classP)
-	if known == nil || !c.reached(known, 10*time.Second) { // the marks know of it then, and the copy does not
+	if known == nil || !c.reached(known, patient(10*time.Second)) { // the marks know of it then, and the copy does not
 		o.wrong("nothing was done at a target of class B after the copy was made")
 		return
 	}
@@ -71,7 +72,7 @@ func (c *cell) restoreOlder(r *run, o *outcome) {
 		c.start("")
 		c.sees()
 	}
-	if st, err := c.status(); err != nil || st.Store.Frozen == nil {
+	if st, err := c.statusAtLast(); err != nil || st.Store.Frozen == nil {
 		o.wrong("a store that is older than its marks is relied on, before a person confirmed it: %v", err)
 	}
 	c.sender.endAll() // the person compares the store with the world, and sees to what is ill
@@ -84,7 +85,17 @@ func (c *cell) restoreOlder(r *run, o *outcome) {
 	if out, err := c.tool("store", "confirm", "--reason", "compared with the targets"); err != nil {
 		o.wrong("the store can't be confirmed: %s", out)
 	}
-	c.goesOn(o, windowOfRestore+20*time.Second)
+	c.goesOn(o, patient(windowOfRestore+20*time.Second))
+}
+
+// statusAtLast asks for the status until it is told: a busy daemon may be late
+// with it.
+func (c *cell) statusAtLast() (st engine.Status, err error) {
+	for deadline := time.Now().Add(10 * time.Second); ; wait(100 * time.Millisecond) {
+		if st, err = c.status(); err == nil || time.Now().After(deadline) {
+			return st, err
+		}
+	}
 }
 
 // reached waits until a request reached the target of an alert after that began.
@@ -120,10 +131,10 @@ func (c *cell) restoreNewer(o *outcome) {
 	}
 	c.start("")
 	c.sees()
-	if st, err := c.status(); err != nil || st.Store.Frozen != nil {
+	if st, err := c.statusAtLast(); err != nil || st.Store.Frozen != nil {
 		o.wrong("a store that is newer than its marks is frozen: %+v %v", st.Store.Frozen, err)
 	}
-	c.goesOn(o, 20*time.Second)
+	c.goesOn(o, patient(20*time.Second))
 }
 
 // putBack restores a copy under a daemon that was killed, and keeps what the

@@ -70,7 +70,7 @@ func (in *installer) templates(ctx context.Context) error {
 // date: a bare machine has none, or old ones.
 func (in *installer) download(ctx context.Context, work string, names ...string) error {
 	get := func() error {
-		return command(ctx, work, "apt-get", append([]string{"-qq", "-o", "APT::Sandbox::User=root", "download"}, names...)...)
+		return command(ctx, work, "apt-get", append(aptOptions("-o", "APT::Sandbox::User=root", "download"), names...)...)
 	}
 	err := get()
 	if err == nil || in.listed {
@@ -84,7 +84,12 @@ func (in *installer) download(ctx context.Context, work string, names ...string)
 
 func (in *installer) update(ctx context.Context) error {
 	in.listed = true
-	return privileged(ctx, "apt-get", "-qq", "update")
+	return privileged(ctx, "apt-get", aptOptions("update")...)
+}
+
+// aptOptions are the arguments of an apt-get that tries a failed download again.
+func aptOptions(args ...string) []string {
+	return append([]string{"-qq", "-o", "Acquire::Retries=3"}, args...)
 }
 
 // program installs the package of a program that is missing, and starts no
@@ -99,7 +104,7 @@ func (in *installer) program(ctx context.Context, name, of string) error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	if err := privileged(ctx, "apt-get", "-qq", "-y", "--no-install-recommends", "install", of); err != nil {
+	if err := privileged(ctx, "apt-get", aptOptions("-y", "--no-install-recommends", "install", of)...); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	say("%s is installed", name)
@@ -108,14 +113,14 @@ func (in *installer) program(ctx context.Context, name, of string) error {
 
 // privileged runs a command as root: directly, or by sudo where that asks for
 // no password.
-func privileged(ctx context.Context, argv ...string) error {
+func privileged(ctx context.Context, name string, args ...string) error {
 	if os.Geteuid() != 0 {
 		if exec.CommandContext(ctx, "sudo", "-n", "true").Run() != nil {
-			return fmt.Errorf("this needs root, and sudo would ask for a password: run as root: %s", strings.Join(argv, " "))
+			return fmt.Errorf("this needs root, and sudo would ask for a password: run as root: %s %s", name, strings.Join(args, " "))
 		}
-		argv = append([]string{"sudo", "-n"}, argv...)
+		name, args = "sudo", append([]string{"-n", name}, args...)
 	}
-	return command(ctx, "", argv[0], argv[1:]...)
+	return command(ctx, "", name, args...)
 }
 
 // command runs a program, and shows what it said only where it failed.

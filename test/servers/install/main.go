@@ -59,6 +59,14 @@ func run(ctx context.Context) error {
 	}
 	defer os.RemoveAll(scratch)
 	in := installer{dir: dir, scratch: scratch}
+	if err := in.packages(ctx); err != nil {
+		return err // now, and not only after all the builds
+	}
+	return in.builds(ctx, kubeProgram(cache.KubeAPIServer()), kubeProgram(cache.KubeControllerManager()), loki(cache.Loki()))
+}
+
+// packages brings what Debian has. Each is tried, and all that fail are told.
+func (in *installer) packages(ctx context.Context) error {
 	return errors.Join(
 		in.ensure(ctx, cache.Prometheus(), in.unpack),
 		in.ensure(ctx, cache.Alertmanager(), in.unpack),
@@ -71,9 +79,6 @@ func run(ctx context.Context) error {
 		in.ensure(ctx, cache.BlackboxExporter(), in.unpack),
 		in.program(ctx, "strace", "strace"),
 		in.program(ctx, "ip", "iproute2"),
-		in.ensure(ctx, cache.KubeAPIServer(), in.build),
-		in.ensure(ctx, cache.KubeControllerManager(), in.build),
-		in.ensure(ctx, cache.Loki(), in.buildLoki),
 	)
 }
 
@@ -102,16 +107,8 @@ type installer struct {
 // ensure makes b and moves it to its name, unless a good one is there.
 func (in *installer) ensure(ctx context.Context, b cache.Binary, make func(context.Context, cache.Binary) (string, error)) error {
 	path, err := b.Path()
-	if err != nil {
+	if err != nil || in.there(ctx, b, path) {
 		return err
-	}
-	if _, err := os.Stat(path); err == nil {
-		err := in.check(ctx, b, path)
-		if err == nil {
-			say("%s %s is there", b.Name, b.Version)
-			return nil
-		}
-		say("%v: making it anew", err)
 	}
 	started := time.Now()
 	made, err := make(ctx, b)
@@ -126,6 +123,19 @@ func (in *installer) ensure(ctx context.Context, b cache.Binary, make func(conte
 	}
 	say("%s %s is ready (%s)", b.Name, b.Version, time.Since(started).Round(time.Second))
 	return nil
+}
+
+// there says whether a good b is at its path.
+func (in *installer) there(ctx context.Context, b cache.Binary, path string) bool {
+	if _, err := os.Stat(path); err != nil {
+		return false
+	}
+	if err := in.check(ctx, b, path); err != nil {
+		say("%v: making it anew", err)
+		return false
+	}
+	say("%s %s is there", b.Name, b.Version)
+	return true
 }
 
 // check runs the program and looks for its version.
