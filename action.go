@@ -276,7 +276,7 @@ type Stage string
 // locked. Done, Failed and Refused are final.
 const (
 	Claimed Stage = "claimed" // the intent is durable; nothing may have been sent
-	Started Stage = "started" // sent and answered; long work may go on
+	Started Stage = "started" // seen under way
 	Doubt   Stage = "doubt"   // sent perhaps; what happened is not known
 	Done    Stage = "done"    // the effect is there
 	Broken  Stage = "failed"  // it is known to have failed: there was no effect, or it ran and ended badly
@@ -306,7 +306,7 @@ type Action struct {
 	Stage     Stage      `json:"stage"`
 	Attempts  int        `json:"attempts,omitempty"`
 	Sealed    Token      `json:"sealed,omitempty"` // by the successor, after a crash
-	Receipt   Receipt    `json:"receipt,omitzero"`
+	Receipt   Receipt    `json:"receipt,omitzero"` // what the target answered last, also while it goes on
 	Reason    string     `json:"reason,omitempty"` // of a failure or a doubt
 	Outcome   Outcome    `json:"outcome,omitempty"`
 	Spends    []string   `json:"spends,omitempty"`   // scopes of the budgets in which it counts

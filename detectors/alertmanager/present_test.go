@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,11 +24,15 @@ const secret = "s3cret-t0ken"
 // api is an Alertmanager whose answers a test changes.
 type api struct {
 	alerts, status http.HandlerFunc
-	asked          []*http.Request
+
+	mu    sync.Mutex // a client asks again while the connection that broke off is still served
+	asked []*http.Request
 }
 
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.mu.Lock()
 	a.asked = append(a.asked, r)
+	a.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Date", at.Format(http.TimeFormat))
 	switch r.URL.Path {

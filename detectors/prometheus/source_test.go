@@ -148,7 +148,8 @@ func TestAskWhatFails(t *testing.T) {
 		}, "bad response code 307"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			a := ask(t, connect(t, c.h, nil), "x")
+			patient := func(s *Settings) { s.Timeout = kind.Duration(2 * time.Minute) } // 32 MiB take their time on a busy machine
+			a := ask(t, connect(t, c.h, patient), "x")
 			if a.Err == nil || !strings.Contains(a.Err.Error(), c.want) {
 				t.Fatalf("error %v, want one with %q", a.Err, c.want)
 			}

@@ -116,7 +116,7 @@ func (e *Engine) lookOnce(auth *authority, set *Set, s *settling, a *signalbox.A
 	}
 	act := *a
 	switch class := a.Forecast.Class; {
-	case class == signalbox.ClassB && a.Stage != signalbox.Started:
+	case class == signalbox.ClassB && a.Stage != signalbox.Started && a.Receipt.At.IsZero():
 		gate := e.gate(auth, set, a, owner)
 		act.Gate = s.door(gate)
 		receipt, err := e.startOnce(ctx, set, act, gate)

@@ -70,12 +70,12 @@ func answered(p signalbox.Progress, receipt signalbox.Receipt) signalbox.Progres
 
 // learn keeps in an action that goes on what its target answered: nothing is sent
 // again of what was answered, and what ends badly after it had begun is no action
-// without effect. Of class A what is in doubt is sealed, answered or not.
+// without effect. That it was answered is no proof that it is under way.
 func learn(a *signalbox.Action, p signalbox.Progress) {
 	if !p.Receipt.At.IsZero() {
 		a.Receipt = p.Receipt
 	}
-	if p.Phase == signalbox.Running || a.Forecast.Class != signalbox.ClassA && !a.Receipt.At.IsZero() {
+	if p.Phase == signalbox.Running {
 		a.Stage = signalbox.Started
 	}
 }

@@ -249,7 +249,7 @@ func (k *awsKey) probe(ctx context.Context, a signalbox.Action) (signalbox.Progr
 		return succeeded(k.now(), "%s is inactive", k.name()), nil
 	case k.now().Before(a.ClaimedAt.Add(sendBound + awsLatency)):
 		return phase(signalbox.InDoubt, "%s is still %s; IAM may take %s", k.name(), leaked.Status, awsLatency), nil
-	case a.Stage == signalbox.Started && a.Receipt.Detail != "":
+	case a.Receipt.Detail != "":
 		return phase(signalbox.InDoubt, "AWS took it, and %s is %s: did someone put it back?", k.name(), leaked.Status), nil
 	}
 	return phase(signalbox.NotStarted, "%s is still %s, %s after the last moment of sending", k.name(), leaked.Status, awsLatency), nil

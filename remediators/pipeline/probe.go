@@ -74,7 +74,7 @@ func (r *remediator) unlisted(h *hub, a signalbox.Action, runs []run, whole bool
 		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: fmt.Sprintf(format, args...)}
 	}
 	since := a.ClaimedAt.Add(-skewBound)
-	if a.Stage == signalbox.Started && a.Receipt.Detail != "" {
+	if a.Receipt.Detail != "" {
 		return doubt("GitHub took the dispatch, and no run shows the action's id %s yet: the workflow's run-name must show input %s", a.ID, h.spec.ActionIn)
 	}
 	if latest := a.ClaimedAt.Add(sendBound + h.spec.Latency.Std()); r.now().Before(latest) {
@@ -147,7 +147,7 @@ func (r *remediator) followCancel(ctx context.Context, h *hub, a signalbox.Actio
 	switch {
 	case strconv.FormatInt(found.Attempt, 10) != attempt:
 		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: fmt.Sprintf("someone ran it again since: %s, attempt %d", &found, found.Attempt)}, nil
-	case !found.ended() && a.Stage == signalbox.Started:
+	case !found.ended() && (a.Stage == signalbox.Started || !a.Receipt.At.IsZero()):
 		return signalbox.Progress{Phase: signalbox.Running, Reason: "it is being cancelled: " + found.String()}, nil
 	case !found.ended():
 		return signalbox.Progress{Phase: signalbox.InDoubt, Reason: "whether GitHub was asked to cancel it is not known: " + found.String()}, nil

@@ -48,7 +48,7 @@ func TestThreeReplicasWithEmbeddedMembers(t *testing.T) {
 	t.Logf("killed with a lease of 2s, another led after %v", time.Since(killed))
 	next.eventually("the endpoint to be flipped", p.wrote(replicaB))
 	close(h.release)
-	if code := <-h.done; code != http.StatusConflict {
+	if code := h.answered(t); code != http.StatusConflict {
 		t.Errorf("the late write of the killed leader was answered %d, want 409", code)
 	}
 	next.steadily(2*time.Second, "it is flipped once", p.wrote(replicaB))

@@ -71,12 +71,12 @@ func (b *box) crashOnce(p *production, step, name string, want []string) {
 		// The successor has sealed and acted before the late write arrives.
 		b.eventually(name+": the effect", p.wrote(want...))
 		close(h.release)
-		if code := <-h.done; code != http.StatusConflict {
+		if code := h.answered(b.t); code != http.StatusConflict {
 			b.t.Errorf("%s: the late write was answered %d, want 409", name, code)
 		}
 	} else if h != nil {
 		close(h.release)
-		<-h.done
+		h.answered(b.t)
 	}
 	b.eventually(name+": one effect", p.wrote(want...))
 	b.eventually(name+": settled", func() error {

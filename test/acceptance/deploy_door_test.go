@@ -52,7 +52,7 @@ func (b *box) killedAt(what string, h *held) {
 	b.eventually(what, h.isHere)
 	b.kill()
 	close(h.release)
-	<-h.done
+	h.answered(b.t)
 	b.launch()
 	b.ready()
 }

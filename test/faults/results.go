@@ -226,7 +226,7 @@ func (r *Results) failures() string {
 	for _, p := range r.Parts {
 		for _, w := range append(slices.Clone(p.Wrong), p.Overruled...) {
 			if b.Len() == 0 {
-				b.WriteString("\n## What was wrong\n\n")
+				b.WriteString(wrong)
 			}
 			fmt.Fprintf(&b, "- %s (%s), seed %d, commit %s: %s\n", p.Row, p.Of, p.Seed, p.Commit, w)
 		}
@@ -256,6 +256,20 @@ func commit() string {
 	return strings.TrimSpace(string(out))
 }
 
+const wrong = `
+## What was wrong
+
+A part names the commit that it was played at. Those up to a3217f782 were joined into one afterwards, 0d5764b, which has all that they changed.
+
+Parts of commits 92b502739 and 76c9b7893 took an alert of which the journal has only the end as not lost. Of row *restore* those of 6ff7faf80
+wanted an action at a target that what the restored store forgot had moved, which is rightly held: that is the row's own fault. The two alerts that are
+lost there were, as far as the code tells, not sent as they should have been: what ended before the copy was put back was not said again to the
+store that had forgotten it, as a look at Alertmanager would have; later parts do. Those of d393a7d7c and 10e74e511 found what is mended since:
+what had been done after the copy was made, and taken back again, was put on record as never written. That an action was claimed while another was
+in flight holds two journals against each other there, and is the oracle's own fault.
+
+`
+
 const handing = `
 ## How long nobody acts
 
@@ -276,12 +290,7 @@ them and of what came of it. That log, the answers that the sender of the alerts
 is drained. *In doubt* counts the actions of which the daemon once did not know what became of them. *Left to a person* are those on class D
 targets, which a person's word alone settles, and what stays thrown, with its owner paged, since the daemon was killed in each of three attempts to take it back. *Lost* are alerts with a 2xx that are not in the journal, or did not come to one end. *Twice* are effects beyond
 the one of an action, or of an incident's throw. *Gap* is the time from a fault to the next effect at any target; work that waits for a
-target's greatest latency is in it. Parts of commits 92b502739 and 76c9b7893 took an alert of which the journal has only the end as not lost.
-Parts of commit 6ff7faf80 wanted an action at a target that what the restored store forgot had moved, which is rightly held: what was not done
-there is the row's own fault. The two alerts that are lost there were, as far as the code tells, not sent as they should
-have been: what ended before the copy was put back was not said again to the store that had forgotten it, as a look at Alertmanager would have. Later parts do.
-Parts of commits d393a7d7c and 10e74e511 of that row found what is mended since: what had been done after the copy was made, and taken back again, was put on record as never
-written. That an action was claimed while another was in flight holds two journals against each other there, and is the oracle's own fault.
+target's greatest latency is in it.
 
 ` + "```sh" + `
 make faults                      # continues where it stood, for 10 minutes
