@@ -20,8 +20,12 @@ import (
 	"github.com/signalbox/signalbox/test/servers/cache"
 )
 
-// Patience is how long a server may take to be ready: long, for a busy machine.
-const Patience = 90 * time.Second
+// Patience is how long a server may take to do what is wanted of it: long, for a
+// busy machine. startPatience is how long to be ready, where several start at once.
+const (
+	Patience      = 90 * time.Second
+	startPatience = 2 * Patience
+)
 
 // Await asks until check returns nil, and fails the test with its last error
 // when that takes longer than within. check's ctx ends with that time.

@@ -111,7 +111,7 @@ func (s *Server) spawn() {
 
 // awaitReady waits until the server answers, and not when it has ended.
 func (s *Server) awaitReady() error {
-	ctx, cancel := context.WithTimeout(s.t.Context(), Patience)
+	ctx, cancel := context.WithTimeout(s.t.Context(), startPatience)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -124,7 +124,7 @@ func (s *Server) awaitReady() error {
 		case <-s.running.done:
 			return errors.New("ended before it was ready")
 		case <-ctx.Done():
-			return fmt.Errorf("not ready within %s: %w", Patience, err)
+			return fmt.Errorf("not ready within %s: %w", startPatience, err)
 		case <-tick.C:
 		}
 	}
