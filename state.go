@@ -91,8 +91,9 @@ type TargetState struct {
 	// Hand is another's hand that was found on it: automation yields until a
 	// person releases it.
 	Hand *Hand `json:"hand,omitempty"`
-	// Domains are the scopes of failure domains (Scope of Spend) in which the
-	// last action on it counts.
+	// Domains are the scopes of failure domains (Scope of Spend) in which what is
+	// done to it counts: those of each action on it that is remembered in Acted, or
+	// stands thrown, whichever policy was the last.
 	Domains []string `json:"domains,omitempty"`
 }
 
@@ -239,6 +240,6 @@ func (s *State) DropTarget(t Target) {
 	}
 }
 
-// InDomain returns the targets whose last action counts in a failure domain, in
-// no order; the map must not be changed.
+// InDomain returns the targets that count in a failure domain, in no order; the
+// map must not be changed.
 func (s *State) InDomain(scope string) map[Target]*TargetState { return s.domains[scope] }

@@ -32,11 +32,12 @@ func (c *crowd) round() []signalbox.Decision {
 // carryOut does what a decision asks, and returns the keys that it changed.
 func (c *crowd) carryOut(d *signalbox.Decision) (changed []signalbox.Key) {
 	inc := *c.w.State.Incidents[d.Incident]
-	changed = append(c.w.Facts.PutWant(d.Incident, d.Want), signalbox.IncidentKey(d.Incident), signalbox.SubjectKey(inc.Reading.Subject))
+	wants := c.w.Facts.PutWant(d.Incident, d.Want)
+	changed = append(slices.Clone(wants), signalbox.IncidentKey(d.Incident), signalbox.SubjectKey(inc.Reading.Subject))
 	switch d.Verdict {
 	case signalbox.Preview:
 		c.foreseen[d.Step.Hash()] = c.foresee(d)
-		return append(changed[:len(changed)-2], c.w.Facts.PutForecast(d.Step.Hash(), c.foreseen[d.Step.Hash()]))
+		return append(wants, c.w.Facts.PutForecast(d.Step.Hash(), c.foreseen[d.Step.Hash()]))
 	case signalbox.Act, signalbox.Undo:
 		changed = append(changed, c.claim(d, &inc)...)
 	case signalbox.Settle:
@@ -55,7 +56,11 @@ func (c *crowd) carryOut(d *signalbox.Decision) (changed []signalbox.Key) {
 		if d.Mark != nil {
 			inc.Marks = append(slices.Clone(inc.Marks), *d.Mark)
 		}
-	case signalbox.Hold, signalbox.Verify, signalbox.Escalate:
+	case signalbox.Hold, signalbox.Verify:
+		if d.Page == nil && d.Told == "" && d.GaveUp == "" { // as it was: what waits for others keeps none of them waiting
+			return wants
+		}
+	case signalbox.Escalate:
 	}
 	if d.Page != nil {
 		inc.Page = "page"
@@ -121,7 +126,11 @@ func (c *crowd) claim(d *signalbox.Decision, inc *signalbox.Incident) (changed [
 		s.Holder, s.Last = a.ID, a.ID
 		if a.Undoes == "" {
 			s.Acted = append(slices.Clone(s.Acted), c.w.Now)
-			s.Domains = slices.DeleteFunc(slices.Clone(d.Spends), func(scope string) bool { return !strings.HasPrefix(scope, "blast/") })
+			for _, scope := range d.Spends {
+				if strings.HasPrefix(scope, "blast/") && !slices.Contains(s.Domains, scope) {
+					s.Domains = append(slices.Clone(s.Domains), scope)
+				}
+			}
 		}
 		c.w.State.PutTarget(s)
 		changed = append(changed, signalbox.TargetKey(t))

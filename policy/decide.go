@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -126,12 +127,14 @@ func (l *look) record(plan *signalbox.Plan, why string) string {
 		}
 		what := throw(&a.Step) + ": "
 		switch {
+		case a.Stage == signalbox.Broken && a.Ran():
+			what += "ran and failed" + failedIDs(a) + ", " + a.Reason
 		case a.Stage == signalbox.Broken:
 			what += "failed, " + a.Reason
 		case a.Undoes != "":
 			what += "taken back"
 		default:
-			what += strings.ReplaceAll(string(a.Outcome), "_", " ")
+			what += cmp.Or(strings.ReplaceAll(string(a.Outcome), "_", " "), "done")
 		}
 		parts = append(parts, what)
 	}

@@ -238,6 +238,31 @@ func TestEachBatchOfIdsIsApproved(t *testing.T) {
 	t.Errorf("took %q", b.took())
 }
 
+// Where the last batch failed, and none is left, the page of the runbook's end
+// says of each batch what became of it.
+func TestFailedIdsOfTheLastBatchAreTold(t *testing.T) {
+	b := replaying(t, "e1", "e2", "e3")
+	for n := 0; n < 2; {
+		d := b.decide()
+		if d.Verdict != signalbox.Act {
+			b.step(d)
+			continue
+		}
+		if n++; n == 1 {
+			b.start(d, map[string]string{"replay": "done"})
+			continue
+		}
+		b.start(d, map[string]string{"replay": "broken"})
+		a := b.w.State.Actions["act-1"]
+		a.Receipt.At, a.Reason = b.w.Now, "its Job failed"
+	}
+	d := b.want(signalbox.Escalate, "gave_up")
+	want := "is at its end: replay: done; replay: ran and failed (which of e3 were done is not known, and none is taken again), its Job failed"
+	if !strings.Contains(d.Page.Why, want) {
+		t.Fatalf("got:\n%s", tell(d))
+	}
+}
+
 // An action that ran and failed with ids is paged with which, whether or not it
 // is well by then, and no other batch is taken.
 func TestFailedIdsAreTold(t *testing.T) {

@@ -150,7 +150,7 @@ func (l *loop) claim(d *signalbox.Decision, now time.Time) (*signalbox.Action, b
 		ts := l.target(w, t)
 		ts.Holder, ts.Last = id, id
 		if a.Undoes == "" {
-			ts.Acted, ts.Domains = spend(ts.Acted, now), domains(a.Spends)
+			ts.Acted, ts.Domains = spend(ts.Acted, now), domains(ts, a.Spends, now)
 		}
 	}
 	if d.Uses != "" {
@@ -236,9 +236,15 @@ func (l *loop) carriedOut(w *write, id signalbox.IncidentID) {
 	w.put(journal.PutControls(next))
 }
 
-// domains are those of scopes that are failure domains.
-func domains(scopes []string) []string {
-	return slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return !strings.HasPrefix(s, "blast/") })
+// domains are the failure domains in which a target counts from now on: those of
+// an action that spends scopes, and those of the actions before it.
+func domains(ts *signalbox.TargetState, scopes []string, now time.Time) []string {
+	of := slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return !strings.HasPrefix(s, "blast/") })
+	if ts.Thrown != "" || slices.ContainsFunc(ts.Acted, func(at time.Time) bool { return now.Sub(at) < longestWindow }) {
+		of = append(of, ts.Domains...)
+	}
+	slices.Sort(of)
+	return slices.Compact(of)
 }
 
 func (l *loop) spent(scope string) []time.Time {
