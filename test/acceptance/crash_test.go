@@ -27,26 +27,34 @@ func crashes(t *testing.T) int {
 // one effect each time, read from the API server's own log.
 func TestKillAtEachStepGivesOneEffect(t *testing.T) {
 	t.Parallel()
+	for _, step := range []string{"after the intent, before the effect", "after the effect, before the receipt", "during verification"} {
+		t.Run(step, func(t *testing.T) {
+			t.Parallel()
+			killedAtStep(t, step)
+		})
+	}
+}
+
+func killedAtStep(t *testing.T, step string) {
+	t.Helper()
 	p, b := newProduction(t), newBox(t)
 	p.quick = true
 	p.configure(b, "auto", strings.Replace(failover, "after_healthy: 3s", "after_healthy: 1s", 1))
 	b.start()
 	b.watched()
 	var want []string
-	for _, step := range []string{"after the intent, before the effect", "after the effect, before the receipt", "during verification"} {
-		for i := range crashes(t) {
-			want = append(want, replicaB)
-			b.crashOnce(p, step, fmt.Sprintf("%s, %d", step, i), want)
-			p.reads(0.01)
-			want = append(want, replicaA)
-			b.eventually("the endpoint to go back", p.wrote(want...))
-			b.eventually("the incident to end", func() error {
-				if n := len(b.status().Incidents); n > 0 {
-					return fmt.Errorf("open: %d", n)
-				}
-				return nil
-			})
-		}
+	for i := range crashes(t) {
+		want = append(want, replicaB)
+		b.crashOnce(p, step, fmt.Sprintf("%s, %d", step, i), want)
+		p.reads(0.01)
+		want = append(want, replicaA)
+		b.eventually("the endpoint to go back", p.wrote(want...))
+		b.eventually("the incident to end", func() error {
+			if n := len(b.status().Incidents); n > 0 {
+				return fmt.Errorf("open: %d", n)
+			}
+			return nil
+		})
 	}
 	if n := len(b.pager.Incidents()); n != 0 {
 		t.Errorf("pages: got %d, want none", n)

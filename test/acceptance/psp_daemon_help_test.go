@@ -123,7 +123,7 @@ sources:
 detectors:
   - {name: webhook-backlog, source: metrics, query: max by (queue) (psp_retries_depth), interval: 1s, breach: {above: 1000, for: 2s}, clear: {below: 500}, subject: "queue/{{queue}}", owner: payments}
   - {name: webhook-age, source: metrics, query: max by (queue) (psp_retries_age_seconds), unit: s, interval: 1s, breach: {above: 30m, for: 2s}, clear: {below: 1m}, subject: "queue/{{queue}}", owner: payments}
-  - {name: psp-events, catalog: psp-event-failures, source: logs, with: {select: 'app=~"psp-.*"'}, logs: {window: 10s, delay: 1s}, interval: 1s, clear: {for: 1s}, owner: payments}
+  - {name: psp-events, catalog: psp-event-failures, source: logs, with: {select: 'app=~"psp-.*"'}, logs: {window: 1m, delay: 1s}, interval: 3s, clear: {for: 1s}, owner: payments}
   - {name: psp-webhooks, source: psp-status, interval: 1s, component: Webhooks, breach: {status: [degraded_performance, partial_outage, major_outage]}, subject: "psp/{{component}}", owner: payments}
   - {name: psp-payouts, source: psp-status, interval: 1s, component: Payouts, breach: {status: [degraded_performance, partial_outage, major_outage]}, subject: "psp/{{component}}", owner: payments}
 tools:

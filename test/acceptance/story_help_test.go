@@ -75,12 +75,31 @@ func (b *box) pageSays(subject, text string) func() error {
 	}
 }
 
-// noneTwice wants that no key of the pager was opened twice.
+// noneTwice wants that each key that was triggered at the pager was opened, once.
 func (b *box) noneTwice() {
 	b.t.Helper()
+	b.oneEach(nil)
+}
+
+// oneEach is noneTwice where a source is ill more than once in the story, as
+// often as illnesses says: each illness may have a page of its own, and by default
+// there is one.
+func (b *box) oneEach(illnesses map[string]int) {
+	b.t.Helper()
+	opened := map[string][]string{}
 	for key, n := range b.pager.Counts() {
-		if n.Incidents != 1 {
-			b.t.Errorf("the page %s was opened %d times", key, n.Incidents)
+		if n.Incidents == 0 {
+			b.t.Errorf("the page %s was triggered %d times, and never opened", key, n.Triggers)
+		}
+	}
+	for _, inc := range b.pager.Incidents() {
+		source := ""
+		if len(inc.Events) > 0 {
+			source = inc.Events[0].Payload.Source
+		}
+		opened[inc.DedupKey] = append(opened[inc.DedupKey], fmt.Sprintf("%s: %s", source, inc.Title))
+		if most := max(1, illnesses[source]); len(opened[inc.DedupKey]) > most {
+			b.t.Errorf("the page %s was opened %d times, want at most %d: %q", inc.DedupKey, len(opened[inc.DedupKey]), most, opened[inc.DedupKey])
 		}
 	}
 }

@@ -32,7 +32,7 @@ var mutants = []struct {
 	{
 		name: "no seal",
 		edits: []edit{
-			{"internal/engine/follow.go", "if err := sealer.Seal(ctx, a, seal); err != nil {", "if err := error(nil); err != nil || sealer == nil {"},
+			{"internal/engine/follow.go", "if err := sealer.Seal(ctx, act, seal); err != nil {", "if err := error(nil); err != nil || sealer == nil {"},
 			{"internal/fence/protocol.go", "case a.Sealed > 0:\n\t\tp.Reason =", "case a.Sealed > 0:\n\t\tp.Phase, p.Reason = signalbox.NotStarted,"},
 		},
 		row: "random", v: variant{class: classA, latency: 5}, n: 6, sees: "is on record as one without",

@@ -117,7 +117,7 @@ func (k *KubeServer) args(port int) []string {
 		"--token-auth-file=" + in("tokens.csv"), "--authorization-mode=RBAC", "--disable-admission-plugins=ServiceAccount",
 		"--service-account-issuer=https://127.0.0.1", "--service-account-key-file=" + in("tls.key"), "--service-account-signing-key-file=" + in("tls.key"),
 		"--audit-policy-file=" + in("audit.yaml"), "--audit-log-path=" + k.auditLog,
-		"--watch-cache=false", "--profiling=false",
+		"--watch-cache=false", "--profiling=false", "--enable-priority-and-fairness=false",
 	}
 }
 

@@ -113,7 +113,7 @@ func (s *Server) spawn() {
 func (s *Server) awaitReady() error {
 	ctx, cancel := context.WithTimeout(s.t.Context(), startPatience)
 	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(later)
 	defer tick.Stop()
 	for {
 		err := s.probe(ctx)
