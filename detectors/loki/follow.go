@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/common/model"
+
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/httpclient"
 	"github.com/signalbox/signalbox/internal/kind"
@@ -254,7 +256,7 @@ func (f *follower) says(g *group, beyond, count int) string {
 	if f.pattern != nil {
 		what = "different ids"
 	}
-	text := fmt.Sprintf("%d %s within %s, ", count, what, f.within)
+	text := fmt.Sprintf("%d %s within %s, ", count, what, model.Duration(f.within))
 	if count <= f.above {
 		text += "not "
 	}

@@ -183,7 +183,7 @@ func TestLinesAreCounted(t *testing.T) {
 		answers[0].Samples = append(answers[0].Samples, lineOf(time.Minute-time.Duration(i)*time.Second, "x"))
 	}
 	rs := det.Judge(answers, nil, moment)
-	if got := words(rs); got != "psp breached 3" || rs[0].Items != nil || rs[0].Summary != "psp: 3 lines within 5m0s, above 2" {
+	if got := words(rs); got != "psp breached 3" || rs[0].Items != nil || rs[0].Summary != "psp: 3 lines within 5m, above 2" {
 		t.Errorf("three: %s, %+v", got, rs)
 	}
 }
