@@ -29,9 +29,15 @@ else
 	exec bin/sandbox --signalbox bin/signalbox
 endif
 
+# The stories mostly wait, so that many go at once; vet is among what lint runs.
+TESTS := -race -vet=off -parallel 8 -timeout 60m
+# Each of these starts dozens of servers and daemons: one after another, at the end.
+HEAVY := catalog|faults|parity|acceptance
+
 ## test: install or build what the tests need, then run all of them
 test: servers
-	$(GO) test -race -parallel 8 -timeout 60m ./... # the stories mostly wait
+	$(GO) test $(TESTS) $$($(GO) list ./... | grep -vE '/test/($(HEAVY))$$')
+	$(GO) test $(TESTS) -p 1 $(patsubst %,./test/%,$(subst |, ,$(HEAVY)))
 	$(MAKE) sim
 
 ## sim: months of incidents in virtual time, with faults; INCIDENTS, DAYS and SEED say how many

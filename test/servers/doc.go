@@ -23,8 +23,8 @@ import (
 // Patience is how long a server may take to do what is wanted of it: long, for a
 // busy machine. startPatience is how long to be ready, where several start at once.
 const (
-	Patience      = 90 * time.Second
-	startPatience = 2 * Patience
+	Patience      = 3 * time.Minute
+	startPatience = 5 * time.Minute
 )
 
 // How often what is awaited is asked for: soon, and later once that was askedSoon times.
