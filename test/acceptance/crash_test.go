@@ -39,7 +39,7 @@ func killedAtStep(t *testing.T, step string) {
 	t.Helper()
 	p, b := newProduction(t), newBox(t)
 	p.quick = true
-	p.configure(b, "auto", strings.Replace(failover, "after_healthy: 3s", "after_healthy: 1s", 1))
+	p.configure(b, "auto", strings.Replace(patient, "after_healthy: 3s", "after_healthy: 1s", 1))
 	b.start()
 	b.watched()
 	var want []string
@@ -56,8 +56,8 @@ func killedAtStep(t *testing.T, step string) {
 			return nil
 		})
 	}
-	if n := len(b.pager.Incidents()); n != 0 {
-		t.Errorf("pages: got %d, want none", n)
+	for _, inc := range b.pager.Incidents() {
+		t.Errorf("a page, where none is wanted: %s", inc.Events[0].Raw)
 	}
 }
 

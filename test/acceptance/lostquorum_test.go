@@ -29,7 +29,7 @@ func TestLostQuorumIsRestored(t *testing.T) {
 	t.Parallel()
 	p, boxes := newProduction(t), newCluster(t)
 	p.quick = true
-	p.configure(boxes[0], "auto", strings.Replace(failover, "after_healthy: 3s", "after_healthy: 1s", 1))
+	p.configure(boxes[0], "auto", strings.Replace(patient, "after_healthy: 3s", "after_healthy: 1s", 1))
 	boxes[0].shorten(fmt.Sprintf("1000/%s", spentFor))
 	boxes[0].write("alerts.yaml", alertSource)
 	h := &house{box: boxes[0], boxes: boxes}

@@ -57,7 +57,7 @@ func TestRestoreOfAnOlderStoreFreezes(t *testing.T) {
 	t.Parallel()
 	p, b := newProduction(t), newBox(t)
 	p.quick = true
-	p.configure(b, "auto", strings.Replace(failover, "after_healthy: 3s", "after_healthy: 1s", 1))
+	p.configure(b, "auto", strings.Replace(patient, "after_healthy: 3s", "after_healthy: 1s", 1))
 	b.shorten(fmt.Sprintf("1000/%s", spentFor))
 	b.write("alerts.yaml", alertSource)
 	b.start()
