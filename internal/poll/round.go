@@ -219,6 +219,7 @@ func (p *Poller) tell(src *source, a asking, answers []signalbox.Answer, at time
 		p.metrics.good(a.def.Source, at)
 	} else {
 		p.metrics.round(a.def.Source, resultUnknown)
+		p.o.Log.Debug("a round was unknown", "detector", a.def.Name, "source", a.def.Source, "reason", reason(readings))
 	}
 	p.o.Emit(r)
 }

@@ -47,7 +47,7 @@ func run(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
 		return 1
 	}
-	return m.Run()
+	return servers.Main(m, 8)
 }
 
 // The routing keys of the owners in every story.
@@ -353,4 +353,15 @@ func (l *logBuffer) String() string {
 func (l *logBuffer) tail(n int) string {
 	lines := strings.Split(l.String(), "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+// lines are those that hold text.
+func (l *logBuffer) lines(text string) string {
+	var some strings.Builder
+	for line := range strings.Lines(l.String()) {
+		if strings.Contains(line, text) {
+			some.WriteString(line)
+		}
+	}
+	return some.String()
 }

@@ -42,6 +42,13 @@ func Await(t testing.TB, within time.Duration, what string, check func(ctx conte
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
+	if err := poll(ctx, check); err != nil {
+		t.Fatalf("%s: not within %s: %v", what, within, err)
+	}
+}
+
+// poll asks check until it returns nil, and returns its last error when ctx ends before.
+func poll(ctx context.Context, check func(ctx context.Context) error) error {
 	tick := time.NewTicker(soon)
 	defer tick.Stop()
 	err := check(ctx)
@@ -51,13 +58,14 @@ func Await(t testing.TB, within time.Duration, what string, check func(ctx conte
 		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("%s: not within %s: %v", what, within, err)
+			return err
 		case <-tick.C:
 			if next := check(ctx); next == nil || ctx.Err() == nil {
 				err = next
 			}
 		}
 	}
+	return nil
 }
 
 // program returns the path of a program in the cache, which needs other files.

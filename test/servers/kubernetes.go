@@ -19,6 +19,7 @@ import (
 	"go.etcd.io/etcd/server/v3/embed"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
@@ -39,6 +40,7 @@ type KubeServer struct {
 
 	t        testing.TB
 	etcd     *embed.Etcd
+	fresh    map[string][]byte // what it stored before any test; nil: it ends with its test
 	dir      string
 	ca       []byte            // PEM
 	tokens   map[string]string // by account
@@ -54,28 +56,42 @@ type audited struct {
 	entries []AuditEntry
 }
 
-// KubeAPI starts an API server. flags are added to its own: a later flag of a
-// name counts.
+// KubeAPI starts an API server, or takes one that Main has kept. flags are added
+// to its own: a later flag of a name counts.
 func KubeAPI(t testing.TB, flags ...string) *KubeServer {
 	t.Helper()
+	program(t, cache.KubeAPIServer())
+	if apiServers.slots != nil && len(flags) == 0 {
+		return kept(t)
+	}
+	k := &KubeServer{}
+	k.open(t, t.TempDir(), flags, "")
+	return k
+}
+
+// open starts the server, with its files in dir; lasts is as in launch.
+func (k *KubeServer) open(t testing.TB, dir string, flags []string, lasts string) {
+	t.Helper()
 	path := program(t, cache.KubeAPIServer())
-	dir := t.TempDir()
-	k := &KubeServer{t: t, dir: dir, tokens: map[string]string{Admin: rand.Text(), Daemon: rand.Text()}, auditLog: filepath.Join(dir, "audit.log")}
+	k.t, k.dir, k.tokens, k.auditLog = t, dir, map[string]string{Admin: rand.Text(), Daemon: rand.Text()}, filepath.Join(dir, "audit.log")
 	k.ca = writeServingCert(t, dir)
 	writeFile(t, filepath.Join(dir, "tokens.csv"), fmt.Appendf(nil, "%s,%s,1,\"system:masters\"\n%s,%s,2\n", k.tokens[Admin], Admin, k.tokens[Daemon], Daemon))
 	writeFile(t, filepath.Join(dir, "audit.yaml"), []byte(auditPolicy))
-	k.etcd = startEtcd(t)
+	k.etcd = startEtcd(t, dir)
+	if lasts == "" {
+		t.Cleanup(k.etcd.Close)
+	}
 	k.Server = start(t, launch{
-		name: "kube-apiserver", client: k.https(), probe: "/readyz", url: loopback("https"),
+		name: "kube-apiserver", client: k.https(), probe: "/readyz", url: loopback("https"), lasts: lasts,
 		argv: func(port int) []string { return slices.Concat([]string{path}, k.args(port), flags) },
 	})
-	return k
 }
 
 // Compact removes the history of the server's etcd: a watch from an earlier
 // version is answered with 410 Gone.
 func (k *KubeServer) Compact() {
 	k.t.Helper()
+	k.touched = true
 	at := k.etcd.Server.KV().Rev()
 	if _, err := k.etcd.Server.Compact(k.t.Context(), &etcdserverpb.CompactionRequest{Revision: at, Physical: true}); err != nil {
 		k.t.Fatal(err)
@@ -168,27 +184,21 @@ func (k *KubeServer) TLS() *tls.Config {
 // Client returns a client with the rights of an account.
 func (k *KubeServer) Client(account string) kubernetes.Interface {
 	k.t.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", k.Kubeconfig(account))
-	if err != nil {
-		k.t.Fatal(err)
-	}
-	config.QPS = -1
-	client, err := kubernetes.NewForConfig(config)
+	client, err := kubernetes.NewForConfig(k.config(account))
 	if err != nil {
 		k.t.Fatal(err)
 	}
 	return client
 }
 
+func (k *KubeServer) config(account string) *rest.Config {
+	return &rest.Config{Host: k.URL, BearerToken: k.tokens[account], TLSClientConfig: rest.TLSClientConfig{CAData: k.ca}, QPS: -1}
+}
+
 // Dynamic is Client for objects of any kind.
 func (k *KubeServer) Dynamic(account string) dynamic.Interface {
 	k.t.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", k.Kubeconfig(account))
-	if err != nil {
-		k.t.Fatal(err)
-	}
-	config.QPS = -1
-	client, err := dynamic.NewForConfig(config)
+	client, err := dynamic.NewForConfig(k.config(account))
 	if err != nil {
 		k.t.Fatal(err)
 	}

@@ -17,26 +17,27 @@ import (
 	"go.etcd.io/etcd/server/v3/embed"
 )
 
-// startEtcd starts an etcd in this process, without fsync.
-func startEtcd(t testing.TB) *embed.Etcd {
+// startEtcd starts an etcd in this process, without fsync. Who starts it closes it.
+func startEtcd(t testing.TB, dir string) *embed.Etcd {
 	t.Helper()
 	local := url.URL{Scheme: "http", Host: "127.0.0.1:0"}
 	config := embed.NewConfig()
-	config.Dir = t.TempDir()
+	config.Dir = filepath.Join(dir, "etcd")
 	config.ListenClientUrls, config.ListenPeerUrls = []url.URL{local}, []url.URL{local}
 	config.LogLevel = "error"
-	config.LogOutputs = []string{filepath.Join(t.TempDir(), "etcd.log")}
+	config.LogOutputs = []string{filepath.Join(dir, "etcd.log")}
 	config.UnsafeNoFsync = true
 	etcd, err := embed.StartEtcd(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(etcd.Close)
 	select {
 	case <-etcd.Server.ReadyNotify():
 	case err := <-etcd.Err():
+		etcd.Close()
 		t.Fatal(err)
 	case <-t.Context().Done():
+		etcd.Close()
 		t.Fatal(t.Context().Err())
 	}
 	return etcd

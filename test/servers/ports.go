@@ -30,6 +30,14 @@ func FreePort(t testing.TB) int { t.Helper(); return freePort(t) }
 // same is started again on another.
 func freePort(t testing.TB) int {
 	t.Helper()
+	port, release := claimPort(t)
+	t.Cleanup(release)
+	return port
+}
+
+// claimPort is freePort for longer than a test: until release.
+func claimPort(t testing.TB) (port int, release func()) {
+	t.Helper()
 	dir := filepath.Join(os.TempDir(), fmt.Sprintf("signalbox-test-ports-%d", os.Getuid()))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -52,11 +60,10 @@ func freePort(t testing.TB) int {
 			_ = held.Close()
 			continue
 		}
-		t.Cleanup(func() { _ = held.Close() })
-		return port
+		return port, func() { _ = held.Close() }
 	}
 	t.Fatalf("no free port of %d to %d in %d attempts", low, high, attempts)
-	return 0
+	return 0, nil
 }
 
 // claim locks a file, and returns nil where another has it.

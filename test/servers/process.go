@@ -30,6 +30,8 @@ type Server struct {
 	logPath string
 	probe   func(context.Context) error
 	running *child
+	touched bool   // a test stopped it, or sent it a signal
+	release func() // of its port
 }
 
 // how a program runs, where that is not as the test itself.
@@ -55,6 +57,7 @@ type launch struct {
 	client *http.Client
 	check  func(ctx context.Context, port int) error // in place of probe: nil when it is ready
 	how    how
+	lasts  string // directory of its log, of a server that who starts it ends; "": it ends with the test
 }
 
 // start starts a server, on another port where the one it got is taken.
@@ -62,22 +65,31 @@ func start(t testing.TB, l launch) *Server {
 	t.Helper()
 	const attempts = 3
 	for attempt := 1; ; attempt++ {
-		port := freePort(t)
-		url := l.url(port)
+		port, release := claimPort(t)
+		url, logs := l.url(port), l.lasts
+		if logs == "" {
+			t.Cleanup(release)
+			logs = t.TempDir()
+		}
 		s := &Server{
 			URL: url, t: t, name: l.name, argv: l.argv(port), how: l.how, probe: ready(l.client, url+l.probe),
-			logPath: filepath.Join(t.TempDir(), l.name+".log"),
+			logPath: filepath.Join(logs, l.name+".log"), release: release,
 		}
 		if l.check != nil {
 			s.probe = func(ctx context.Context) error { return l.check(ctx, port) }
 		}
 		s.spawn()
 		err := s.awaitReady()
-		if err == nil {
+		if err == nil && l.lasts == "" {
 			t.Cleanup(s.end)
+		}
+		if err == nil {
 			return s
 		}
 		s.Kill()
+		if l.lasts != "" {
+			release()
+		}
 		if attempt == attempts || !taken(s.Log()) {
 			t.Fatalf("%s: %v\n%s", l.name, err, s.tail())
 		}
@@ -141,7 +153,7 @@ func (s *Server) stop(signal syscall.Signal) {
 	if c == nil {
 		return
 	}
-	s.running = nil
+	s.running, s.touched = nil, true
 	_ = c.cmd.Process.Signal(signal) // an error says that it has ended
 	_ = c.cmd.Process.Signal(syscall.SIGCONT)
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
@@ -213,6 +225,7 @@ func (s *Server) signal(signal syscall.Signal) {
 	if s.running == nil {
 		s.t.Fatalf("%s is not running", s.name)
 	}
+	s.touched = true
 	if err := s.running.cmd.Process.Signal(signal); err != nil {
 		s.t.Fatalf("%s: %v", s.name, err)
 	}
