@@ -75,7 +75,7 @@ type PageNote struct {
 	// Group joins incidents into one page; empty: the incident's own.
 	Group string `json:"group,omitempty"`
 	// Causes are what it has in common with others that are one for people:
-	// "target/…", "change/…". It joins a page that names one of them.
+	// "target/…", "change/…", "seen/…". It joins a page that names one of them.
 	Causes []string `json:"causes,omitempty"`
 	// With is the incident whose page it joins, since that is its cause.
 	With IncidentID `json:"with,omitempty"`

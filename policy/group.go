@@ -20,6 +20,7 @@ const (
 	stormOf          = "storm/"
 	changeCause      = "change/"
 	targetCause      = "target/"
+	seenCause        = "seen/"
 	recentlyFinished = 15 * time.Minute
 )
 
@@ -58,8 +59,12 @@ func Lately(made []Made, now time.Time) []Made {
 }
 
 // causes are what incidents have in common that are one for people: the target
-// that is touched, and the deploy or migration under way.
+// that is touched, the deploy or migration under way, and the illness of one subject
+// that a policy is told of by several detectors.
 func (l *look) causes() (causes []string) {
+	for _, policy := range l.h.seenBy[l.inc.Reading.Detector] {
+		causes = append(causes, seenCause+policy+"/"+l.inc.Reading.Subject)
+	}
 	for _, t := range l.touches {
 		causes = append(causes, targetCause+string(t))
 	}

@@ -1,8 +1,11 @@
 package policy
 
 import (
+	"slices"
 	"testing"
 	"time"
+
+	signalbox "github.com/signalbox/signalbox"
 )
 
 func TestStorm(t *testing.T) {
@@ -32,5 +35,36 @@ func TestStorm(t *testing.T) {
 	}
 	if got := Lately(append(made(2, "a", 6*time.Minute), made(3, "b", time.Minute)...), sentAt); len(got) != 3 || got[0].Detector != "b" {
 		t.Errorf("lately: got %v", got)
+	}
+}
+
+// What a policy hears from several detectors about one subject is one cause: of
+// those it is on, and of its witnesses. A step that pages says so too.
+func TestOneIllnessThatSeveralSee(t *testing.T) {
+	const one = "seen/failover/db/eu"
+	p := failover()
+	p.Runbook = append([]signalbox.Step{pageStep("backend")}, p.Runbook...)
+	p.Needs = 1
+	p.Witnesses = []signalbox.Witness{{Detector: "errors"}, {Detector: "replica-lag", Subject: "replica/a"}}
+	b := newBox(t, p)
+	b.see("errors", "db/eu", signalbox.Breached, 1)
+	if d := b.want(signalbox.Act, "page"); d.Page == nil || d.Page.Owner != "backend" || !slices.Contains(d.Page.Causes, one) {
+		t.Errorf("the step that pages asks for %+v, want a page to backend for %s", d.Page, one)
+	}
+	for detector, c := range map[string]struct {
+		subject string
+		want    bool
+	}{"errors": {"db/eu", true}, "replica-lag": {"replica/a", false}} {
+		r := b.see(detector, c.subject, signalbox.Breached, 1)
+		b.inc().Reading = r
+		d := b.want(signalbox.Escalate, "policy")
+		if got := slices.Contains(d.Page.Causes, one); got != c.want {
+			t.Errorf("%s on %s: causes %q, with %s: %t", detector, c.subject, d.Page.Causes, one, c.want)
+		}
+	}
+	alone := newBox(t, failover())
+	alone.inc().GaveUp = "a test"
+	if d := alone.decide(); d.Page == nil || len(d.Page.Causes) > 0 {
+		t.Errorf("a policy of one detector: %s", tell(d))
 	}
 }

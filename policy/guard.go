@@ -320,5 +320,7 @@ func (l *look) takePage(m *move, act signalbox.Decision) signalbox.Decision {
 		return l.hold("suppressed", "the source holds it under %s: no page", s)
 	}
 	l.note("page", true, "a page is never held back")
+	act.Page = l.pageNote("step of "+m.plan.Policy, "")
+	act.Page.Owner = m.step.Name
 	return act
 }

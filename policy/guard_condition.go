@@ -14,6 +14,11 @@ func guardCondition(l *look, m *move) answer {
 		return answer{effect: passes, detail: "the step has none"}
 	}
 	ok, detail, err := l.condition(m)
+	if err != nil && len(m.step.Health) > 0 { // what is missing may be the destination's: it is said why
+		if h := l.healthy(m.step.Health, m.step.To, 0); h.effect != passes {
+			detail += "; " + h.detail
+		}
+	}
 	if err != nil || !ok {
 		return answer{effect: blocks, detail: detail}
 	}

@@ -6,16 +6,30 @@ import (
 	signalbox "github.com/signalbox/signalbox"
 )
 
+// guardTaken yields to one who took the incident, its policy, its owner's incidents
+// or a target, until it is released. It is all that what tells yields to: a
+// person's hand in a channel takes nothing over.
+func guardTaken(l *look, m *move) answer {
+	c := l.takenByWord(m)
+	if c == nil && (!quiet(m.step) || m.undoes == nil) { // who acknowledged takes over what is done, and not the word that it is over
+		c = l.acknowledged()
+	}
+	if c == nil {
+		return answer{effect: passes, detail: "nobody took it"}
+	}
+	until := ""
+	if !c.Until.IsZero() {
+		until = " until " + clock(c.Until)
+	}
+	return answer{blocks, fmt.Sprintf("%s was taken by %s at %s%s: %s", c.Scope, c.Who, clock(c.At), until, c.Reason), "signalboxctl release '" + c.Scope + "'"}
+}
+
 // guardHand yields to people: to one who took the incident, its policy, its
 // owner's incidents or a target; and to a hand that is found on a target, which
 // is not where the last action left it. It yields until a person releases it.
 func guardHand(l *look, m *move) answer {
-	if c := l.taken(m); c != nil {
-		until := ""
-		if !c.Until.IsZero() {
-			until = " until " + clock(c.Until)
-		}
-		return answer{blocks, fmt.Sprintf("%s was taken by %s at %s%s: %s", c.Scope, c.Who, clock(c.At), until, c.Reason), "signalboxctl release '" + c.Scope + "'"}
+	if a := guardTaken(l, m); a.effect != passes {
+		return a
 	}
 	for _, t := range m.targets {
 		l.readTarget(t)
@@ -37,7 +51,7 @@ func guardHand(l *look, m *move) answer {
 }
 
 // taken is the control by which a person took what a move is about; nil: none.
-func (l *look) taken(m *move) *signalbox.Control {
+func (l *look) takenByWord(m *move) *signalbox.Control {
 	l.read(signalbox.ControlsKey)
 	for i := range l.w.State.Controls.Taken {
 		c := &l.w.State.Controls.Taken[i]
@@ -51,7 +65,7 @@ func (l *look) taken(m *move) *signalbox.Control {
 			return c
 		}
 	}
-	return l.acknowledged()
+	return nil
 }
 
 // acknowledged is an acknowledged page as a control, where the configuration

@@ -27,6 +27,7 @@ type Handbook struct {
 	depends              []*dependency
 	owners               map[string]Owner
 	spends               map[string]signalbox.Key // of the scopes that are known
+	seenBy               map[string][]string      // by detector: policies that several detectors tell of one illness
 }
 
 // rule is a policy with what was compiled from it.
@@ -60,6 +61,7 @@ func New(c Config) (*Handbook, error) {
 		blasts:  map[string][]*Blast{},
 		owners:  map[string]Owner{},
 		spends:  map[string]signalbox.Key{},
+		seenBy:  map[string][]string{},
 	}
 	h.config.Detectors = slices.Clone(c.Detectors)
 	h.config.Policies = nil
@@ -126,7 +128,25 @@ func (h *Handbook) addPolicy(compiler *compiler, given Policy) []error {
 	for _, d := range p.On {
 		h.on[d] = append(h.on[d], r)
 	}
+	if seen := seenOn(&p); len(seen) > 1 {
+		for _, d := range seen {
+			h.seenBy[d] = append(h.seenBy[d], p.Name)
+		}
+	}
 	return errs
+}
+
+// seenOn are the detectors that a policy hears on the subject of its incident,
+// once each.
+func seenOn(p *Policy) []string {
+	seen := slices.Clone(p.On)
+	for _, w := range p.Witnesses {
+		if w.Subject == "" && w.Detector != "" {
+			seen = append(seen, w.Detector)
+		}
+	}
+	slices.Sort(seen)
+	return slices.Compact(seen)
 }
 
 // compile fills in what is computed once: conditions, and whether a plan has

@@ -30,6 +30,7 @@ func tellingGuards() []guard {
 		{name: attemptsGuard, ask: guardAttempts},
 		{name: "kill", ask: guardKill},
 		{name: "pause", ask: guardPause, touched: true},
+		{name: "hand", ask: guardTaken, touched: true},
 		{name: "condition", ask: guardCondition},
 		{name: tellsGuard, ask: guardTells},
 		{name: "forecast", ask: guardForecast, touched: true},
@@ -43,6 +44,7 @@ func tellingBackGuards() []guard {
 		{name: attemptsGuard, ask: guardAttempts},
 		{name: "kill", ask: guardKill},
 		{name: "pause", ask: guardPause, touched: true},
+		{name: "hand", ask: guardTaken, touched: true},
 		{name: "forecast", ask: guardForecast, touched: true},
 		{name: "in_flight", ask: guardInFlight, touched: true},
 	}

@@ -82,6 +82,35 @@ func TestTellingIsHeldByControls(t *testing.T) {
 	}
 }
 
+// Who took an incident is not spoken over: nothing is told, and nothing brought to
+// its end, before it is released; attempts that the gate would refuse are not made.
+// Who only acknowledged, where that takes, is not asked to release what is over.
+func TestTellingYieldsToWhoTookIt(t *testing.T) {
+	c := configOf(runbook(telling("ops", signalbox.Flow{})))
+	c.AcknowledgeTakes = true
+	b := newBoxOf(t, c)
+	take := []signalbox.Control{{Kind: signalbox.Take, Scope: "incident/" + string(incident), Who: "@be-lead", At: noon, Reason: "mine"}}
+	b.w.State.Controls.Taken = take
+	if taken, d := b.play(nil); len(taken) > 0 || !strings.Contains(tell(d), "taken by @be-lead") {
+		t.Fatalf("taken: got %q:\n%s", taken, tell(d))
+	}
+	b.w.State.Controls.Taken = nil
+	if taken, d := b.play(nil); !slices.Equal(taken, []string{"0"}) {
+		t.Fatalf("released: got %q:\n%s", taken, tell(d))
+	}
+	b.w.State.Controls.Taken = take
+	b.healed()
+	if taken, d := b.play(nil); len(taken) > 0 || d.Verdict == signalbox.Resolve || !strings.Contains(tell(d), "taken by @be-lead") {
+		t.Fatalf("taken, and well: got %q:\n%s", taken, tell(d))
+	}
+	b.w.State.Controls.Taken = nil
+	b.inc().Page = "page-1"
+	b.w.State.Pages["page-1"] = &signalbox.Page{Key: "page-1", AckedAt: b.w.Now, AckedBy: "@be-oncall", Incidents: []signalbox.IncidentID{incident}}
+	if taken, d := b.play(nil); !slices.Equal(taken, []string{"back ops"}) || d.Verdict != signalbox.Resolve {
+		t.Fatalf("acknowledged, and well: got %q:\n%s", taken, tell(d))
+	}
+}
+
 // What can't be told, or too often, is passed over with its reason, and the
 // runbook goes on.
 func TestWhatCanNotBeToldIsPassedOver(t *testing.T) {

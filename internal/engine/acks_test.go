@@ -9,6 +9,7 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/policy"
 )
 
 // desk is a phone that can be asked who acknowledged.
@@ -97,26 +98,46 @@ func TestAcknowledgementsAreAskedForWhatMayClimb(t *testing.T) {
 		if more := d.questions()[n:]; len(more) > 0 {
 			t.Errorf("still asked about %q", more)
 		}
-		if got := d.to(); len(got) != 2 {
-			t.Errorf("taken: got %q, want no last resort", got)
+		if got := d.to(); !slices.Equal(got[2:], []string{"backend acknowledge"}) {
+			t.Errorf("taken: got %q, want no last resort, and the primary told", got)
 		}
 		w.audit(nil)
 	})
 }
 
-func TestAcknowledgementsThatCameWithAnErrorChangeNothing(t *testing.T) {
+// What came before an error counts: in a storm the pager may never answer for all.
+func TestAcknowledgementsThatCameBeforeAnErrorCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, d, key := manned(t)
 		d.set(func() { d.askErr = errDown })
 		d.acknowledge(key)
-		w.after(3 * time.Minute)
-		if n := len(d.triggered("backend-backup")); n != 1 {
-			t.Errorf("the backup was paged %d times, want once: nobody is known to have acknowledged", n)
-		}
-		d.set(func() { d.askErr = nil })
 		w.after(10 * time.Minute)
-		if n := len(d.triggered("devops")); n != 0 {
-			t.Errorf("the last resort was paged %d times after the acknowledgement could be read", n)
+		if got := d.to(); !slices.Equal(got, []string{"backend trigger"}) {
+			t.Errorf("taken: got %q, want the primary's page only", got)
+		}
+		w.audit(nil)
+	})
+}
+
+// Where the pager escalates, acknowledgements are read too: they may take the
+// incident, and end what was given up.
+func TestAcknowledgementsAreReadWhoeverEscalates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		d := &desk{phone: onCall(w, func(c *policy.Config) {
+			c.Owners[0] = policy.Owner{Name: "backend"}
+			c.AcknowledgeTakes = true
+		}), acks: map[string]signalbox.Control{}}
+		w.set.Pager = d
+		w.start()
+		w.after(20 * time.Second)
+		w.make(plainOne, "queue/psp", 9)
+		w.until(func() bool { return len(d.accepted()) == 1 })
+		key := d.accepted()[0].key
+		d.acknowledge(key)
+		w.after(time.Minute)
+		if p := w.state().Pages[key]; p.AckedBy != "the primary" {
+			t.Errorf("it is not on record: %+v", p)
 		}
 		w.audit(nil)
 	})

@@ -181,7 +181,13 @@ func (l *loop) word(w *write, next *signalbox.Controls, c signalbox.Control) err
 	}
 	np := l.page(w, inc.Page)
 	np.AckedAt, np.AckedBy = l.now(), c.Who
-	np.Event, np.At = signalbox.PageAcknowledge, l.now()
-	np.Want++
+	tellAcknowledged(np, l.now())
+	for _, rung := range l.rungs(inc.Page) {
+		if rung.AckedAt.IsZero() && !rung.SentAt.IsZero() {
+			rung = l.page(w, rung.Key)
+			rung.AckedAt, rung.AckedBy = l.now(), c.Who
+			tellAcknowledged(rung, l.now())
+		}
+	}
 	return nil
 }

@@ -172,8 +172,11 @@ func (l *loop) note(w *write, d *signalbox.Decision) bool {
 	}
 	l.consequences(w, inc, d)
 	w.entry(journal.Decision, d.Incident, d.Takes, decided{d, l.facts.Reading(inc.Reading.Detector, inc.Reading.Series, inc.Reading.Episode)})
-	if d.Page != nil {
+	if d.Page != nil && d.Verdict != signalbox.Act { // a step that pages is taken by pageStep
 		l.wantPage(w, inc, *d.Page)
+		if d.GaveUp != "" && !l.set().Handbook.Answers(inc.Owner).Escalates { // else the end of the ladder asks
+			l.tellNote(w, inc, signalbox.Responders, "automation gives up: %s", d.GaveUp)
+		}
 	} else {
 		l.tellNote(w, inc, signalbox.PlainNote, "%s: %s", d.Verdict, blocking(d))
 	}

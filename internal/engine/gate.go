@@ -34,7 +34,7 @@ func (e *Engine) gate(auth *authority, set *Set, a *signalbox.Action, owner stri
 		if held := heldBy(controls, a, owner, e.o.Now()); held != "" {
 			return errors.New(held)
 		}
-		if set.Handbook.AcknowledgeTakes() {
+		if set.Handbook.AcknowledgeTakes() && (a.Undoes == "" || !telling(a)) { // that it is over is told all the same
 			if err := e.notAcknowledged(ctx, a.Incident); err != nil {
 				return err
 			}

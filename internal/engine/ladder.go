@@ -88,15 +88,16 @@ func (l *loop) nextRung(w *write, p *signalbox.Page, rung signalbox.Rung, owner 
 	}
 	next.Body.Summary = why + "; " + next.Body.Summary
 	w.entry(journal.PageEscalated, p.Incidents[0], "", why)
-	if rung == signalbox.LastResortRung {
+	if rung == signalbox.LastResortRung || l.set().Handbook.Answers(p.Owner).LastResort == "" { // nobody is left to page
 		l.noteOn(w, p.Key, signalbox.Responders, why)
 	}
 	l.e.o.Log.Warn("page escalated", "page", p.Key, "rung", rung, "owner", owner)
 }
 
 // acknowledged takes in that a person acknowledged a page: its ladder is climbed
-// no further. It is idempotent; a page that is not known is passed over, and so is
-// what a person has taken back since.
+// no further, and the others who were paged for it are notified no more. It is
+// idempotent; a page that is not known is passed over, and so is what a person has
+// taken back since.
 func (l *loop) acknowledged(w *write, c signalbox.Control) {
 	key, ok := strings.CutPrefix(c.Scope, "page/")
 	p := l.knownPage(w, key)
@@ -108,14 +109,26 @@ func (l *loop) acknowledged(w *write, c signalbox.Control) {
 		key = p.Of
 	}
 	at := cmp.Or(c.At, l.now())
+	if root := l.knownPage(w, key); root != nil && !at.After(root.UnackedAt) {
+		return // also of those who were paged since
+	}
 	for _, k := range append([]string{key}, keysOf(l.rungs(key))...) {
 		if page := l.knownPage(w, k); page == nil || !page.AckedAt.IsZero() || page.Event == signalbox.PageResolve || !at.After(page.UnackedAt) {
 			continue
 		}
 		page := l.page(w, k)
 		page.AckedAt, page.AckedBy = at, c.Who
+		if "page/"+k != c.Scope && !page.SentAt.IsZero() {
+			tellAcknowledged(page, l.now())
+		}
 		w.entries = append(w.entries, journal.Record{Kind: journal.PageAcknowledged, Incident: first(page.Incidents), Who: c.Who, Data: k})
 	}
+}
+
+// tellAcknowledged has the pager told that somebody is on it.
+func tellAcknowledged(p *signalbox.Page, now time.Time) {
+	p.Event, p.At = signalbox.PageAcknowledge, now
+	p.Want++
 }
 
 // unacknowledged takes an acknowledgement back: its pager's time ran out, or its
@@ -179,8 +192,9 @@ func first(ids []signalbox.IncidentID) signalbox.IncidentID {
 	return ids[0]
 }
 
-// pollAcks asks the pagers that can tell for the acknowledgements of pages that
-// would climb, for where nothing posts them to us.
+// pollAcks asks the pagers that can tell for the acknowledgements of pages, for
+// where nothing posts them to us: they stop our ladder, and, whoever escalates, may
+// be configured to take the incident, and end one that was given up.
 func (l *loop) pollAcks(now time.Time) {
 	if now.Before(l.nextAcks) {
 		return
@@ -191,11 +205,7 @@ func (l *loop) pollAcks(now time.Time) {
 	steps := map[string]signalbox.Step{}
 	made := map[string]time.Time{}
 	for key, p := range l.state.Pages {
-		root := l.state.Pages[cmp.Or(p.Of, key)]
-		if p.SentAt.IsZero() || !p.AckedAt.IsZero() || p.Event != signalbox.PageTrigger || root == nil || p.Of != "" && p.Rung == signalbox.PrimaryRung {
-			continue
-		}
-		if !set.Handbook.Answers(root.Owner).Escalates {
+		if p.SentAt.IsZero() || !p.AckedAt.IsZero() || p.Event != signalbox.PageTrigger || l.state.Pages[cmp.Or(p.Of, key)] == nil || p.Of != "" && p.Rung == signalbox.PrimaryRung {
 			continue
 		}
 		step, _, err := set.reach(p.Owner, p.Rung)
@@ -218,13 +228,12 @@ func (l *loop) pollAcks(now time.Time) {
 	}
 }
 
-// acksCame takes in an answer about the pages that were made at some time. One
-// with an error changes nothing: it is asked again, and to climb on is the safe
-// side.
+// acksCame takes in an answer about the pages that were made at some time. What
+// came before an error counts; the others are asked about again, and to climb on is
+// the safe side.
 func (l *loop) acksCame(auth *authority, made map[string]time.Time, acks map[string]signalbox.Control, err error) {
 	if err != nil {
-		l.e.o.Log.Warn("acknowledgements can't be read", "error", err)
-		return
+		l.e.o.Log.Warn("acknowledgements can't be read", "read", len(acks), "error", err)
 	}
 	if l.auth != auth {
 		return

@@ -194,13 +194,53 @@ func TestAcknowledgementStopsTheLadderUntilItIsTakenBack(t *testing.T) {
 		}
 		// The backup's acknowledgement is the ladder's.
 		w.word(signalbox.Acknowledge, key+"-backup")
-		n := len(p.accepted())
 		w.after(10 * time.Minute)
-		if got := len(p.accepted()); got > n {
-			t.Errorf("it climbed on after the backup acknowledged: %q", p.to())
-		}
+		told := p.to()
+		slices.Sort(told[3:])
+		expect(t, "taken after the backup acknowledged", strings.Join(told, ", "), "backend trigger, backend-backup trigger, devops trigger, backend acknowledge, devops acknowledge")
 		w.audit(nil)
 	})
+}
+
+// Whoever acknowledges, and wherever: all who were paged for it are notified no
+// more, each once.
+func TestWhoAcknowledgesDoesSoForAllWhoWerePaged(t *testing.T) {
+	for name, acknowledge := range map[string]func(w *world, key string){
+		"the primary, in the pager": func(w *world, key string) { w.word(signalbox.Acknowledge, key) },
+		"by signalboxctl": func(w *world, _ string) {
+			c := signalbox.Control{Kind: signalbox.Acknowledge, Scope: "incident/" + ids(w.status()), Who: "@be-lead"}
+			if err := w.engine.Control(w.t.Context(), c); err != nil {
+				w.t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				p := onCall(w, nil)
+				w.start()
+				w.after(20 * time.Second)
+				w.make(plainOne, "queue/psp", 9)
+				w.after(3 * time.Minute)
+				if n := len(p.triggered("backend-backup")); n != 1 {
+					t.Fatalf("taken: %q, want the backup once", p.to())
+				}
+				acknowledge(w, p.accepted()[0].key)
+				w.after(10 * time.Minute)
+				want := []string{"backend trigger", "backend-backup trigger", "backend-backup acknowledge"}
+				if name == "by signalboxctl" {
+					want = append(want, "backend acknowledge")
+				}
+				got := p.to()
+				slices.Sort(got)
+				slices.Sort(want)
+				if !slices.Equal(got, want) {
+					t.Errorf("taken: got %q, want %q", got, want)
+				}
+				w.audit(nil)
+			})
+		})
+	}
 }
 
 // An owner that is gone from the configuration has the default owner's ladder.

@@ -51,6 +51,9 @@ func (l *loop) wantPage(w *write, inc *signalbox.Incident, note signalbox.PageNo
 		plan = note.Plan
 	}
 	p.Body.Plan = plan
+	if !fresh { // an open incident of the pager's takes no second trigger; this it shows
+		l.tellNote(w, inc, signalbox.PlainNote, "%s", note.Why)
+	}
 	w.tells(key)
 	w.entry(journal.PageWanted, inc.ID, "", note)
 	l.e.o.Log.Info("page", "incident", inc.ID, "subject", inc.Reading.Subject, "owner", p.Owner, "page", key, "why", note.Why)
@@ -232,11 +235,10 @@ func (l *loop) pageStep(d *signalbox.Decision, now time.Time) {
 	inc.Next = d.Next + 1
 	inc.Actions = append(slices.Clone(inc.Actions), id)
 	w.entry(journal.Intent, d.Incident, id, a)
-	note := signalbox.PageNote{Owner: d.Step.Name, Why: "step of " + d.Plan.Policy}
-	if d.Step.Name == inc.Owner {
-		l.wantPage(w, inc, note)
+	if d.Page.Owner == inc.Owner {
+		l.wantPage(w, inc, *d.Page)
 	} else {
-		l.tellOther(w, inc, note)
+		l.tellOther(w, inc, *d.Page)
 	}
 	w.require(l.state, storeKeys(d.Reads)...)
 	l.commit(w)

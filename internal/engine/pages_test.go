@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -114,6 +115,46 @@ func TestMemberThatJoinsAPageOnItsWayIsTold(t *testing.T) {
 		}
 		w.audit(nil)
 	})
+}
+
+// A witness of a policy has an incident of its own, and no page of its own: in
+// whichever order they are seen, one page tells both, and ends with the last.
+func TestWitnessIsOnThePageOfWhatItSees(t *testing.T) {
+	for name, order := range map[string][2]string{"witness first": {plainOne, readsLag}, "witness last": {readsLag, plainOne}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				pol := flipPolicy()
+				pol.Witnesses = []signalbox.Witness{{Detector: plainOne}}
+				pol.Runbook = append([]signalbox.Step{{Kind: "page", Name: "backend", Spec: json.RawMessage(`{}`)}}, pol.Runbook...)
+				w, p := exchange(t, pol)
+				value := map[string]float64{readsLag: 5, plainOne: 9}
+				for _, d := range order {
+					w.make(d, "db/eu", value[d])
+					w.after(40 * time.Second)
+				}
+				keys := map[string]bool{}
+				for _, c := range p.accepted() {
+					if c.owner == "backend" {
+						keys[c.key] = true
+					}
+				}
+				if len(keys) != 1 {
+					t.Errorf("pages: %d, want one", len(keys))
+				}
+				w.make(readsLag, "db/eu", 0)
+				w.after(10 * time.Minute)
+				if strings.Contains(p.log(), "resolve") {
+					t.Errorf("it was resolved with one of them: %s", p.log())
+				}
+				w.make(plainOne, "db/eu", 0)
+				w.after(10 * time.Minute)
+				if !strings.HasSuffix(p.log(), "resolve") {
+					t.Errorf("it was not resolved with the last: %s", p.log())
+				}
+				w.audit(nil)
+			})
+		})
+	}
 }
 
 func TestRefusedPageGoesToTheDefaultOwner(t *testing.T) {

@@ -78,7 +78,9 @@ func TestManifestsAreTaken(t *testing.T) {
 	t.Parallel()
 	k := servers.KubeAPI(t)
 	admin := k.Client(servers.Admin)
-	for name, labels := range map[string]map[string]string{"signalbox": {"pod-security.kubernetes.io/enforce": "restricted"}, "core": nil} {
+	for name, labels := range map[string]map[string]string{
+		"signalbox": {"pod-security.kubernetes.io/enforce": "restricted"}, "core": nil, "payments": nil, "auth": nil, "argocd": nil, "data-plane": nil,
+	} {
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
 		if _, err := admin.CoreV1().Namespaces().Create(t.Context(), ns, metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)
