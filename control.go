@@ -47,4 +47,7 @@ type Controls struct {
 	Pauses []Control `json:"pauses,omitempty"`
 	Taken  []Control `json:"taken,omitempty"` // by people, each until it is released or its Until
 	Words  []Control `json:"words,omitempty"` // Undo and Acknowledge that were not carried out yet
+	// Lifted are the resumes of the last day: who sets what was held going again
+	// is not the second person that approves it.
+	Lifted []Control `json:"lifted,omitempty"`
 }

@@ -197,10 +197,14 @@ func (l *loader) defaultOwner(root spot) {
 		}
 		return
 	}
-	if !s.has() {
-		for _, d := range l.unowned {
-			d.key("owner").fail("is required where default_owner is not given", nil)
-		}
+	if s.has() {
+		return
+	}
+	for _, d := range l.unowned {
+		d.key("owner").fail("is required where default_owner is not given", nil)
+	}
+	if len(l.unowned) == 0 && root.key("sources").has() {
+		s.fail("is required: who is told of what no detector's owner is, of a source that is lost, of an alert that no detector takes, of a policy that was demoted", nil)
 	}
 }
 

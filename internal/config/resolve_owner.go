@@ -1,8 +1,8 @@
 package config
 
 import (
-	"cmp"
 	"fmt"
+	"strings"
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/kind"
@@ -163,16 +163,15 @@ func (l *loader) approvers(root spot) {
 	}
 	l.cfg.Policy.Approvers = map[string]int{}
 	for _, p := range l.cfg.Policy.Policies {
-		n := 0
-		for i, name := range p.On {
-			owner := ""
-			if d := l.detectorOf[name]; d != nil {
-				owner = cmp.Or(d.Owner, l.cfg.DefaultOwner)
-			}
-			if m := all.Approvers(p.Name, owner); i == 0 || m < n {
-				n = m
+		n, fewest := -1, ""
+		for _, name := range p.On {
+			for _, owner := range l.ownersOf(name) {
+				if m := all.Approvers(p.Name, owner); n < 0 || m < n {
+					n, fewest = m, owner
+				}
 			}
 		}
+		n = max(n, 0)
 		l.cfg.Policy.Approvers[p.Name] = n
 		need := 1
 		if p.TwoPersons {
@@ -180,7 +179,43 @@ func (l *loader) approvers(root spot) {
 		}
 		if p.Autonomy == policy.Approve && n < need {
 			place := l.policyPlaces[p.Name]
-			root.report.add(Problem{Place: place, Block: fmt.Sprintf("policy %q", p.Name), Path: "autonomy", Rule: fmt.Sprintf("must not be approve where fewer than %d people may approve it: give somebody the right under people", need), Value: string(p.Autonomy)})
+			root.report.add(Problem{Place: place, Block: fmt.Sprintf("policy %q", p.Name), Path: "autonomy", Rule: fmt.Sprintf("must not be approve where fewer than %d people may approve it, for incidents of owner %q: give somebody the right under people", need, fewest), Value: string(p.Autonomy)})
 		}
 	}
+}
+
+// ownersOf are those whose a detector's incidents may be: its own owner, else
+// whom the rules of ownership that may be of it and the default name.
+func (l *loader) ownersOf(detector string) []string {
+	d := l.detectorOf[detector]
+	if d == nil {
+		return []string{""}
+	}
+	if d.Owner != "" {
+		return []string{d.Owner}
+	}
+	owners := []string{l.cfg.DefaultOwner}
+	for _, r := range l.cfg.Policy.Ownership {
+		if r.Target == "" && mayBe(r.Detector, detector) && mayBe(r.Subject, d.Subject.String()) {
+			owners = append(owners, r.Owner)
+		}
+	}
+	return owners
+}
+
+// mayBe reports whether a pattern may match what a template makes: where neither
+// is known beyond its begin, that decides.
+func mayBe(pattern, template string) bool {
+	known, more := strings.CutSuffix(pattern, "*")
+	if i := strings.IndexAny(known, "*?"); i >= 0 {
+		known, more = known[:i], true
+	}
+	made, _, open := strings.Cut(template, "{{")
+	switch {
+	case pattern == "" || template == "":
+		return true
+	case !more && !open:
+		return known == made
+	}
+	return strings.HasPrefix(known, made) && open || strings.HasPrefix(made, known) && more
 }

@@ -72,7 +72,7 @@ func (l *loop) answer(id signalbox.ApprovalID, approve bool, who, reason string,
 		return *a, fmt.Errorf("approval %s expired at %s: it is asked for anew while it is wanted", id, a.Expires.UTC().Format("15:04:05Z"))
 	case inc == nil || inc.Closed():
 		return *a, fmt.Errorf("incident %s of approval %s is over", a.Incident, id)
-	case approve && a.TwoPersons && (who == a.Trigger || who == inc.Trigger):
+	case approve && a.TwoPersons && l.setGoing(a, inc, who):
 		return *a, fmt.Errorf("approval %s needs two persons: %s set it in motion", id, who)
 	}
 	w := &write{}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	signalbox "github.com/signalbox/signalbox"
 	"github.com/signalbox/signalbox/internal/journal"
@@ -94,6 +95,7 @@ func (l *loop) apply(w *write, next *signalbox.Controls, c signalbox.Control) er
 		if n == len(next.Pauses) {
 			return fmt.Errorf("nothing is paused or killed with scope %q", c.Scope)
 		}
+		next.Lifted = lifted(next.Lifted, c, now)
 	case signalbox.Take:
 		if err := l.mayHold(c); err != nil {
 			return err
@@ -150,6 +152,30 @@ func (l *loop) lastOn(inc *signalbox.Incident, t signalbox.Target) bool {
 		}
 	}
 	return false
+}
+
+// The bounds of the resumes that are remembered.
+const (
+	liftedFor  = 24 * time.Hour
+	mostLifted = 100
+)
+
+// lifted adds a resume to those that are remembered, the last of a person on a scope.
+func lifted(was []signalbox.Control, c signalbox.Control, now time.Time) []signalbox.Control {
+	c.At = now
+	kept := slices.DeleteFunc(slices.Clone(was), func(o signalbox.Control) bool {
+		return now.Sub(o.At) >= liftedFor || o.Scope == c.Scope && o.Who == c.Who
+	})
+	return append(kept[max(0, len(kept)-mostLifted+1):], c)
+}
+
+// setGoing reports whether a person has set in motion what an approval is about:
+// the incident, or by lifting what held it while the incident was open.
+func (l *loop) setGoing(a *signalbox.Approval, inc *signalbox.Incident, who string) bool {
+	about := &signalbox.Action{Incident: a.Incident, Policy: a.Policy, Forecast: signalbox.Forecast{Targets: a.Targets}}
+	return who == a.Trigger || who == inc.Trigger || slices.ContainsFunc(l.state.Controls.Lifted, func(c signalbox.Control) bool {
+		return c.Who == who && !c.At.Before(inc.OpenedAt) && covers(c, about, inc.Owner)
+	})
 }
 
 // word records what a person says once: take this incident's switch back, or

@@ -80,6 +80,63 @@ func TestTwoPersons(t *testing.T) {
 	})
 }
 
+// Who lifts what held a step has set it in motion: a pause or the kill switch, of
+// all or of its own scope, and not of another; also after a restart.
+func TestTwoPersonsKnowWhoLiftedWhatHeldIt(t *testing.T) {
+	for name, c := range map[string]struct {
+		hold    signalbox.ControlKind
+		scope   string
+		refused bool
+	}{
+		"a pause of all":             {signalbox.Pause, "all", true},
+		"the kill switch":            {signalbox.Kill, "all", true},
+		"a pause of the policy":      {signalbox.Pause, "policy/failover", true},
+		"a pause of the owner":       {signalbox.Pause, "owner/backend", true},
+		"a pause of the target":      {signalbox.Pause, "target/configmap core/core-env DB_READONLY_ENDPOINT", true},
+		"a pause of something else":  {signalbox.Pause, "policy/other", false},
+		"a pause of another's owner": {signalbox.Pause, "owner/devops", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				pol := flipPolicy()
+				pol.Autonomy, pol.TwoPersons = "approve", true
+				other := flipPolicy()
+				other.Name, other.On = "other", []string{plainOne}
+				w := newWorld(t, pol, other)
+				w.start()
+				w.after(20 * time.Second)
+				say := func(kind signalbox.ControlKind, who string) {
+					t.Helper()
+					if err := w.engine.Control(t.Context(), signalbox.Control{Kind: kind, Scope: c.scope, Who: who, Reason: "a test"}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				say(c.hold, "@bob")
+				w.make(readsLag, "db/eu", 5)
+				w.after(30 * time.Second)
+				say(signalbox.Resume, "@alice")
+				w.after(30 * time.Second)
+				w.die()
+				w.start()
+				w.after(30 * time.Second)
+				if err := w.approve(w.asked().ID, "@alice"); (err != nil) != c.refused {
+					t.Errorf("who lifted it approves: %v, want it refused: %t", err, c.refused)
+				}
+				if c.refused {
+					if err := w.approve(w.asked().ID, "@bob"); err != nil {
+						t.Error(err)
+					}
+				}
+				w.after(20 * time.Second)
+				expect(t, "effects", w.target.log(), "b")
+				w.make(readsLag, "db/eu", 0)
+				w.after(20 * time.Minute)
+				w.audit(nil)
+			})
+		})
+	}
+}
+
 // Without two_persons, one who set it in motion may.
 func TestOnePersonMayDoBothWhereOneIsEnough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
