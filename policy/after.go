@@ -123,9 +123,16 @@ func (l *look) restore(a *signalbox.Action) (d signalbox.Decision, decided bool)
 const goneForGood = 30 * time.Minute
 
 // settleDown waits until all has been well for as long as the plan says: the
-// incident's own series, and the position to go back to.
+// incident's own series, and the position to go back to. A limit whose time is over
+// waits no longer than until all is well.
 func (l *look) settleDown(a *signalbox.Action) (d signalbox.Decision, waiting bool) {
 	during := l.afterHealthy()
+	switch end := expires(a); {
+	case l.expired(a):
+		during = 0
+	case !end.IsZero():
+		l.at(end)
+	}
 	if end := l.inc.ClearAt.Add(during); l.now.Before(end) {
 		l.at(end)
 		return l.hold("after_healthy", "clear since %s, wanted for %s before %s is taken back", clock(l.inc.ClearAt), span(during), throw(&a.Step)), true

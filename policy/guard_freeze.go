@@ -82,5 +82,8 @@ func guardFreezeBack(l *look, m *move) answer {
 	if l.ineffective(m.undoes) {
 		return answer{effect: passes, detail: "no freeze holds back what did not help"}
 	}
+	if m.step.Lifts {
+		return answer{effect: passes, detail: "no freeze holds back what only lifts a limit"}
+	}
 	return guardFreeze(l, m)
 }

@@ -135,3 +135,43 @@ func TestRespondersAreAskedAtTheEndOfTheLadder(t *testing.T) {
 		})
 	}
 }
+
+// A condition that fails at run time, on a label that is not there or a value of
+// another type, never matches, in `when` nor in a step; it is said why, on the page
+// and by explain.
+func TestConditionThatFailsHoldsAndIsTold(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*policy.Policy)
+		why    string
+	}{
+		"when, a label that is not there": {func(p *policy.Policy) { p.When = `labels.nope == "x"` }, "no such key: nope"},
+		"when, of another type":           {func(p *policy.Policy) { p.When = `int("five" + string(value)) > 1` }, "type conversion error"},
+		"a step":                          {func(p *policy.Policy) { p.Runbook[0].If = `labels.nope == "x"` }, "no such key: nope"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				pol := flipPolicy()
+				c.change(&pol)
+				w, p := exchange(t, pol)
+				w.make(readsLag, "db/eu", 5)
+				w.after(5 * time.Minute)
+				expect(t, "effects", w.target.log(), "")
+				expect(t, "accepted", p.log(), "trigger")
+				x, err := w.engine.Explain(t.Context(), ids(w.status()))
+				if err != nil {
+					t.Fatal(err)
+				}
+				text, err := json.Marshal(x)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !strings.Contains(string(text), c.why) {
+					t.Errorf("explain does not say %q: %s", c.why, text)
+				}
+				w.make(readsLag, "db/eu", 0)
+				w.after(10 * time.Minute)
+				w.audit(nil)
+			})
+		})
+	}
+}

@@ -289,6 +289,9 @@ func (b *box) must(args ...string) string {
 func (b *box) pages(text string) []pagerduty.Incident {
 	var found []pagerduty.Incident
 	for _, inc := range b.pager.Incidents() {
+		if inc.RoutingKey == "" && strings.Contains(inc.Title, text) { // opened through the REST API
+			found = append(found, inc)
+		}
 		for _, e := range inc.Events {
 			if strings.Contains(e.Payload.Summary, text) || strings.Contains(e.Payload.Source, text) {
 				found = append(found, inc)
