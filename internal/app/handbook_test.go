@@ -38,7 +38,7 @@ func TestTheOpsHandbookIsAccepted(t *testing.T) {
 	for _, p := range cfg.Policy.Policies {
 		names = append(names, p.Name)
 	}
-	for _, want := range []string{"deploy-drift", "rollback", "migration-anomaly", "database-outage", "redis-outage", "cdn-outage", "replay", "leak", "psp-degraded"} {
+	for _, want := range []string{"deploy-drift", "rollback", "migration-anomaly", "database-outage", "redis-outage", "cdn-outage", "replay", "leak", "psp-key-leak", "aws-key-leak", "psp-degraded", "deploy-failed"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("no policy %s, of %q", want, names)
 		}

@@ -21,7 +21,7 @@ type handbookExcerpt struct {
 func newHandbookExcerpt(t *testing.T) *handbookExcerpt {
 	t.Helper()
 	e := &handbookExcerpt{t: t, all: map[string]any{}, out: map[string]any{}}
-	for _, name := range []string{"owners.yaml", "sources.yaml", "detectors.yaml", "switches.yaml", "policies.yaml"} {
+	for _, name := range []string{"owners.yaml", "sources.yaml", "detectors.yaml", "switches.yaml", "policies.yaml", "evidence.yaml"} {
 		var file map[string]any
 		if err := yaml.Unmarshal([]byte(handbook(t, name)), &file); err != nil {
 			t.Fatalf("%s: %v", name, err)

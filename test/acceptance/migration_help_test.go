@@ -41,7 +41,7 @@ type migration struct {
 // What the exporters say beside their own: how late the standby replays, and how
 // long the slowest statement has been running.
 const migrationQueries = `
-pg_standby:
+pg_replication:
   query: "SELECT CASE WHEN NOT pg_is_in_recovery() OR pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0 ELSE EXTRACT(EPOCH FROM now() - pg_last_xact_replay_timestamp()) END AS lag_seconds, 'eu' AS cluster"
   metrics: [{lag_seconds: {usage: GAUGE, description: "How late it replays."}}, {cluster: {usage: LABEL, description: "Its cluster."}}]
 pg_slowest:
@@ -59,7 +59,7 @@ func newMigration(t *testing.T) *migration {
 	m.standby = m.primary.Standby()
 	canary := servers.Exporter(t)
 	m.beat(t, canary)
-	m.metrics = servers.Prometheus(t, servers.PrometheusOptions{Scrape: map[string][]string{
+	m.metrics = servers.Prometheus(t, servers.PrometheusOptions{Labels: map[string]map[string]string{"standby": {"env": "prod"}}, Scrape: map[string][]string{
 		"canary":  {canary.Host()},
 		"primary": {servers.PostgresExporter(t, m.primary, migrationQueries).Host()},
 		"standby": {servers.PostgresExporter(t, m.standby, migrationQueries).Host()},

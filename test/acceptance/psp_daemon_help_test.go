@@ -27,6 +27,7 @@ type psp struct {
 	metrics *servers.Server
 	cluster *servers.KubeServer
 	kubelet *pspKubelet
+	chat    *slack.Server
 	chatURL string
 }
 
@@ -71,7 +72,7 @@ func newPSP(t *testing.T) *psp {
 			t.Errorf("a contract was broken: %s", v)
 		}
 	})
-	p.pager, p.pagerURL, p.chatURL = pager, pagerServer.URL, chatServer.URL+"/api"
+	p.pager, p.pagerURL, p.chat, p.chatURL = pager, pagerServer.URL, chat, chatServer.URL+"/api"
 	for _, app := range []string{"psp-webhooks", "psp-refunds"} { // both logs are written
 		p.logs.Push(lokiTenant, map[string]string{"app": app}, servers.Line{At: time.Now(), Text: `{"level":"info","msg":"webhook delivered"}`})
 	}

@@ -187,4 +187,6 @@ func TestRunbookLeakKilled(t *testing.T) {
 	l.desk.one("/api/incidents")
 	l.eventually("the old token to be refused", l.refused(l.old))
 	l.silent(l.old, l.token("ci-token-2"))
+	l.noneTwice()
+	toldOnce(t, l.slack)
 }

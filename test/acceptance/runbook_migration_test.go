@@ -53,9 +53,28 @@ func TestRunbookMigration(t *testing.T) {
 		return nil
 	})
 	m.steadily(3*time.Second, "each was done once", m.did(true, 1, 1))
-	if len(m.pages("db/eu")) == 0 {
-		t.Error("the backend lead was not paged")
-	}
+	m.eventually("one page to the backend lead of all that is seen of it", m.is(backendKey, "db/eu", "triggered"))
+}
+
+// Slow statements alone, while a migration is under way, are what one source says:
+// nothing is done, and the backend lead is paged with that reason.
+func TestRunbookMigrationSlowQueriesAlone(t *testing.T) {
+	t.Parallel()
+	m := newMigration(t)
+	m.configure("auto")
+	m.start()
+	m.watched()
+	m.migrates("verify")
+	m.eventually("the migration to be seen", m.underWay)
+	m.slows(t)
+	m.eventually("what holds it", func() error {
+		if said := m.deployExplained("slow-queries"); !strings.Contains(said, "1 of 2 independent origins see it") {
+			return fmt.Errorf("explain says %s", said)
+		}
+		return nil
+	})
+	m.eventually("the backend lead to be paged", m.is(backendKey, "db/eu", "triggered"))
+	m.steadily(4*time.Second, "nothing is done", m.did(false, 0, 0))
 }
 
 // Without a migration under way nothing is done, and the owner is paged.
@@ -134,6 +153,8 @@ func TestRunbookMigrationKilled(t *testing.T) {
 	m.eventually("the schema to be reverted", func() error { return m.reverted(t.Context()) })
 	m.recover()
 	m.steadily(4*time.Second, "each was done once", m.did(true, 1, 1))
+	m.noneTwice()
+	toldOnce(t, m.desk.Server)
 }
 
 // stall lets the standby replay no more, and statements take long, until recover
@@ -141,6 +162,12 @@ func TestRunbookMigrationKilled(t *testing.T) {
 func (m *migration) stall(t *testing.T) {
 	t.Helper()
 	m.standby.Exec("SELECT pg_wal_replay_pause()")
+	m.slows(t)
+}
+
+// slows lets statements take long, until recover or the test's end.
+func (m *migration) slows(t *testing.T) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	m.healthy = cancel
 	done := make(chan struct{})
@@ -178,81 +205,34 @@ func (m *migration) saidOf(text string) error {
 	return fmt.Errorf("nothing says %q: %+v", text, m.desk.threads())
 }
 
-// configure writes the handbook's detectors, tools and policy, with short times.
+// configure takes the run-book out of the handbook, with looks each second.
 func (m *migration) configure(autonomy string) {
 	m.t.Helper()
 	m.deployStaff()
 	m.deploySources(m.hub, m.desk)
 	m.secret("grafana", migrationBoardsToken)
 	m.deployKubeconfig(m.kube)
-	m.write("migration.yaml", fmt.Sprintf(`
+	m.write("sources.yaml", fmt.Sprintf(`
 sources:
-  metrics: {kind: prometheus, url: %[1]q, timeout: 5s, unknown_after: 2m}
-  boards: {kind: grafana, url: %[2]q, authorization: {credentials_file: secrets/grafana}, unknown_after: 2m}
+  metrics: {kind: prometheus, url: %q, timeout: 5s, unknown_after: 2m}
+  boards: {kind: grafana, url: %q, authorization: {credentials_file: secrets/grafana}, unknown_after: 2m}
   cluster: {kind: kubernetes, kubeconfig: secrets/kubeconfig, namespaces: [core]}
-detectors:
-  - name: replication-lag
-    source: boards
-    panel: {dashboard: "DB/Prod", panel: "Replication lag"}
-    unit: s
-    interval: 1s
-    breach: {above: 100ms, for: 2s}
-    clear: {below: 80ms, for: 2s}
-    subject: "db/{{cluster}}"
-    labels: [cluster]
-    origin: canary
-    owner: backend
-  - name: slow-queries
-    source: boards
-    panel: {dashboard: "DB/Prod", panel: "Slow queries"}
-    unit: s
-    interval: 1s
-    breach: {above: 200ms, for: 4s}
-    clear: {below: 150ms, for: 2s}
-    subject: "db/{{cluster}}"
-    labels: [cluster]
-    origin: postgres-exporter
-    owner: backend
-  - name: standby-lag
-    source: metrics
-    query: 'max by (cluster) (pg_standby_lag_seconds{job="standby"})'
-    unit: s
-    interval: 1s
-    breach: {above: 100ms, for: 2s}
-    clear: {below: 80ms, for: 1s}
-    subject: "db/{{cluster}}"
-    origin: postgres-exporter
-    owner: backend
-  - name: migration
-    source: actions
-    interval: 1s
-    repository: acme/shop
-    workflow: migrate-prod.yml
-    breach: {under_way: true}
-    subject: "migration/{{repository}}"
-    owner: backend
-tools:
-  web: {rollout: {source: cluster, namespace: core, deployment: web}}
-  migrate-prod:
-    github: {source: actions, repository: acme/shop, workflow: migrate-prod.yml, latency: 2s, cancel: {never_during: [apply]}}
-  revert-schema:
-    job: {source: cluster, namespace: core, cronjob: revert-schema, service_account: migrate, approval: required}
-policies:
-  - name: migration-anomaly
-    on: [replication-lag, slow-queries]
-    autonomy: %[3]s
-    guards: {cooldown: 0s, budget: [100/day], needs: 2 sources, witnesses: [{detector: standby-lag}], during: [migration]}
-    runbook:
-      - {announce: ops-alerts}
-      - {page: backend, then: next}
-      - {rollout: web, to: paused, then: next}
-      - {pipeline: migrate-prod, to: cancelled, then: next}
-      - {job: revert-schema, within: 30m}
-    verify: {within: 1m}
-guards:
-  changes:
-    - {name: migration, kind: migration, detector: migration}
-`, m.metrics.URL, m.boards, autonomy))
+`, m.metrics.URL, m.boards))
+	e := newHandbookExcerpt(m.t)
+	for _, name := range []string{"replication-lag", "slow-queries", "standby-lag"} {
+		e.take("detectors", name, handbookSoon)
+	}
+	e.take("detectors", "migration", func(d map[string]any) { d["interval"] = "1s" })
+	for _, name := range []string{"web", "revert-schema"} {
+		e.take("tools", name, func(map[string]any) {})
+	}
+	e.take("tools", "migrate-prod", func(tool map[string]any) { handbookBlock(tool, "github")["latency"] = "2s" })
+	e.take("policies", "migration-anomaly", func(p map[string]any) {
+		p["autonomy"] = autonomy
+		handbookBlock(p, "verify")["within"] = "1m"
+	})
+	e.whole("guards")
+	e.write(m.box)
 }
 
 // deployKubeconfig lets the daemon reach an API server with its own account.

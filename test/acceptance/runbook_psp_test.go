@@ -195,6 +195,8 @@ func TestRunbookPSPKilled(t *testing.T) {
 	if err := p.queue.holds(0)(); err != nil {
 		t.Error(err)
 	}
+	p.noneTwice()
+	toldOnce(t, p.chat)
 }
 
 // 5,000 events fail where 100 may be sent again in an hour: 100 are, the others

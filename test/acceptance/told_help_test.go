@@ -88,6 +88,29 @@ func (d *toldDesk) announced(subject string, ended bool) func() error {
 	}
 }
 
+// toldOnce wants that at least one thread was begun, and that no message was posted
+// twice: each bears the id of the action that posted it.
+func toldOnce(t *testing.T, chat *slack.Server) {
+	t.Helper()
+	posted, threads := map[string]string{}, 0
+	for _, m := range chat.Messages() {
+		if m.Foreign {
+			continue
+		}
+		if m.Thread == "" {
+			threads++
+		}
+		key := m.Thread + " " + m.Metadata
+		if other, twice := posted[key]; twice || m.Metadata == "" {
+			t.Errorf("posted twice, or without the id of its action: %q and %q, metadata %s", other, m.Text, m.Metadata)
+		}
+		posted[key] = m.Text
+	}
+	if threads == 0 {
+		t.Error("nothing was announced")
+	}
+}
+
 // posted wants one incident on the status page, in a state, with its component
 // as it then must be.
 func (d *toldDesk) posted(status, component string) func() error {
