@@ -241,3 +241,49 @@ func TestRedisThatHangs(t *testing.T) {
 	}
 	c.want("cache-b:6379")
 }
+
+// The rights that the page gives the daemon's user are enough to flip, to look, to
+// seal and to take back; and it can do nothing else: no other key, no other command.
+func TestRedisDocumentedRights(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/remediators/endpoint.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, line, ok := strings.Cut(string(page), "\nACL SETUSER ")
+	line, _, _ = strings.Cut(line, "\n")
+	if !ok || !strings.Contains(line, ">…") {
+		t.Fatalf("the page has no rights of a user: %q", line)
+	}
+	c := newCache(t)
+	c.Exec(append([]string{"ACL", "SETUSER"}, strings.Fields(strings.Replace(line, ">…", ">"+redisPassword, 1))...)...)
+	c.settings.Username = strings.Fields(line)[0]
+	c.settings.PasswordFile = filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(c.settings.PasswordFile, []byte(redisPassword), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := c.claim(c.step("b"), "act-1", 7)
+	if _, err := c.Start(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	c.want("cache-b:6379")
+	if p, err := c.Probe(t.Context(), a); err != nil || p.Phase != signalbox.Succeeded {
+		t.Fatalf("got %+v, %v", p, err)
+	}
+	u := c.claim(*a.Forecast.Undo, "act-2", 9)
+	u.Undoes = a.ID
+	if s, ok := c.Remediator.(signalbox.Sealer); !ok {
+		t.Fatal("it can't be sealed")
+	} else if err := s.Seal(t.Context(), a, 8); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Start(t.Context(), u); err != nil {
+		t.Fatal(err)
+	}
+	c.want("cache-a:6379")
+	for _, words := range [][]string{{"GET", "payouts"}, {"DEL", "REDIS_SECONDARY"}, {"KEYS", "*"}, {"CONFIG", "GET", "*"}, {"FLUSHALL"}} {
+		if got := c.Exec(append([]string{"ACL", "DRYRUN", c.settings.Username}, words...)...); got == "OK" {
+			t.Errorf("it may do %q", words)
+		}
+	}
+}

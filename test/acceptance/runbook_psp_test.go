@@ -235,7 +235,8 @@ func TestRunbookPSPTooManyEvents(t *testing.T) {
 }
 
 // An id that is none of the PSP's: the step is refused as a whole, as it is
-// documented, and said with the id; nothing is sent.
+// documented, and said with the id; nothing is sent, and nothing lost: the
+// incident stays open, and the events in their queue.
 func TestRunbookPSPOddID(t *testing.T) {
 	t.Parallel()
 	p := newPSP(t)
@@ -251,6 +252,12 @@ func TestRunbookPSPOddID(t *testing.T) {
 	p.steadily(3*time.Second, "nothing is sent", func() error {
 		if n := p.jobs(); n > 0 {
 			return fmt.Errorf("%d jobs are there", n)
+		}
+		if p.incident("psp/psp-webhooks") == nil {
+			return fmt.Errorf("its incident is over")
+		}
+		if err := p.queue.holds(6)(); err != nil {
+			return err
 		}
 		return p.psp.only()()
 	})

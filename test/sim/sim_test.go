@@ -33,6 +33,7 @@ func TestNinetyDays(t *testing.T) {
 	if o.Days > 10 {
 		stories = 2 // a core tells one: each of half the days, with half the incidents
 	}
+	again := fmt.Sprintf("again: make sim SEED=%d INCIDENTS=%d DAYS=%d", o.Seed, o.Incidents, o.Days) // both, since it is halved again
 	o.Incidents, o.Days = o.Incidents/stories, o.Days/stories
 	for i := range stories {
 		one := o
@@ -41,7 +42,7 @@ func TestNinetyDays(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { newSim(t, one).play() })
 			if t.Failed() {
-				t.Logf("again: SIGNALBOX_SEED=%d SIGNALBOX_INCIDENTS=%d SIGNALBOX_DAYS=%d", one.Seed, one.Incidents, one.Days)
+				t.Log(again)
 			}
 		})
 	}
