@@ -31,7 +31,7 @@ func TestRunbookDatabaseOutage(t *testing.T) {
 	t.Logf("the reader could not read for %v, at looks of a second and a breach of two", o.reader.longest().Round(10*time.Millisecond))
 	o.eventually("the announcement", o.announced("db/eu", false))
 	o.eventually("the page to backend", o.is(backendKey, "db/eu", "triggered"))
-	id := o.incidentOf("db/eu")
+	id := o.incidentBy("db-uptime")
 
 	o.standby["replica-a"].Restart()
 	o.eventually("reads to come back", o.flipped("replica-b", "replica-a"))

@@ -17,6 +17,18 @@ func (b *box) opened(detector string) func() error {
 	}
 }
 
+// incidentBy is the open incident of a detector.
+func (b *box) incidentBy(detector string) string {
+	b.t.Helper()
+	for _, inc := range b.status().Incidents {
+		if inc.Reading.Detector == detector {
+			return string(inc.ID)
+		}
+	}
+	b.t.Fatalf("no incident of %s is open", detector)
+	return ""
+}
+
 // waitsFor wants an incident that is held by a guard.
 func (b *box) waitsFor(guard string) func() error {
 	return func() error {
