@@ -62,9 +62,7 @@ func Lately(made []Made, now time.Time) []Made {
 // that is touched, the deploy or migration under way, and the illness of one subject
 // that a policy is told of by several detectors.
 func (l *look) causes() (causes []string) {
-	for _, policy := range l.h.seenBy[l.inc.Reading.Detector] {
-		causes = append(causes, seenCause+policy+"/"+l.inc.Reading.Subject)
-	}
+	causes = l.seen()
 	for _, t := range l.touches {
 		causes = append(causes, targetCause+string(t))
 	}
@@ -75,6 +73,40 @@ func (l *look) causes() (causes []string) {
 		}
 	}
 	return causes
+}
+
+// seen are the causes by which several detectors tell a policy of one illness: on
+// one subject, or a witness on another that is ill with it.
+func (l *look) seen() (causes []string) {
+	r := &l.inc.Reading
+	for _, policy := range l.h.seenBy[r.Detector] {
+		causes = append(causes, seenCause+policy+"/"+r.Subject)
+	}
+	for _, rule := range l.h.afar[r.Detector] {
+		for _, w := range rule.Witnesses {
+			if w.Detector == r.Detector && w.Subject == r.Subject {
+				causes = append(causes, seenCause+rule.Name+"@"+w.Subject)
+			}
+		}
+	}
+	if l.own == nil {
+		return causes
+	}
+	for _, rule := range l.h.on[r.Detector] {
+		for _, w := range rule.Witnesses {
+			if w.Subject != "" && l.labelsAgree(rule, false) && l.ill(w) {
+				causes = append(causes, seenCause+rule.Name+"@"+w.Subject)
+			}
+		}
+	}
+	return causes
+}
+
+// ill reports whether a reading of a witness is breached.
+func (l *look) ill(w signalbox.Witness) (ill bool) {
+	l.read(signalbox.ReadingKey(w.Detector, w.Subject))
+	l.w.Facts.Subject(w.Detector, w.Subject, func(r *signalbox.Reading) { ill = ill || r.Condition == signalbox.Breached })
+	return ill
 }
 
 // ended reports whether a change was under way a short while ago.

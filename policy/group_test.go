@@ -62,6 +62,18 @@ func TestOneIllnessThatSeveralSee(t *testing.T) {
 			t.Errorf("%s on %s: causes %q, with %s: %t", detector, c.subject, d.Page.Causes, one, c.want)
 		}
 	}
+	afar := []string{"seen/failover@replica/a"}
+	b.inc().Reading = b.see("replica-lag", "replica/a", signalbox.Breached, 1)
+	if d := b.want(signalbox.Escalate, "policy"); !slices.Equal(d.Page.Causes, afar) {
+		t.Errorf("a witness on another subject: causes %q, want %q", d.Page.Causes, afar)
+	}
+	for condition, want := range map[signalbox.Condition]bool{signalbox.Breached: true, signalbox.Clear: false, signalbox.Unknown: false} {
+		b.see("replica-lag", "replica/a", condition, 1)
+		b.inc().Reading = b.lag(2)
+		if d := b.want(signalbox.Act, "page"); slices.Contains(d.Page.Causes, afar[0]) != want {
+			t.Errorf("its witness is %s: causes %q, with %s: %t", condition, d.Page.Causes, afar[0], want)
+		}
+	}
 	alone := newBox(t, failover())
 	alone.inc().GaveUp = "a test"
 	if d := alone.decide(); d.Page == nil || len(d.Page.Causes) > 0 {

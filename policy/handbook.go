@@ -28,6 +28,7 @@ type Handbook struct {
 	owners               map[string]Owner
 	spends               map[string]signalbox.Key // of the scopes that are known
 	seenBy               map[string][]string      // by detector: policies that several detectors tell of one illness
+	afar                 map[string][]*rule       // by detector: those that it is a witness of on a subject of its own
 }
 
 // rule is a policy with what was compiled from it.
@@ -62,6 +63,7 @@ func New(c Config) (*Handbook, error) {
 		owners:  map[string]Owner{},
 		spends:  map[string]signalbox.Key{},
 		seenBy:  map[string][]string{},
+		afar:    map[string][]*rule{},
 	}
 	h.config.Detectors = slices.Clone(c.Detectors)
 	h.config.Policies = nil
@@ -127,6 +129,11 @@ func (h *Handbook) addPolicy(compiler *compiler, given Policy) []error {
 	h.rules[p.Name] = r
 	for _, d := range p.On {
 		h.on[d] = append(h.on[d], r)
+	}
+	for _, w := range p.Witnesses {
+		if w.Subject != "" && !slices.Contains(h.afar[w.Detector], r) {
+			h.afar[w.Detector] = append(h.afar[w.Detector], r)
+		}
 	}
 	if seen := seenOn(&p); len(seen) > 1 {
 		for _, d := range seen {
