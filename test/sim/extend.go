@@ -37,7 +37,7 @@ func extend(cfg *policy.Config) {
 		{Name: "devops"},
 		{Name: "backend", Escalates: true, AcknowledgeWithin: 5 * time.Minute, Backup: true, LastResort: "devops", Informs: []string{"devops"}},
 	}
-	cfg.Budgets = []policy.ScopedRates{{Scope: "owner/backend", Rates: []policy.Rate{{N: 40, Per: time.Hour}}}, {Scope: "class/C", Rates: []policy.Rate{{N: 10, Per: time.Hour, Burst: 4}}}}
+	cfg.Budgets = []policy.ScopedRates{{Scope: "owner/backend", Rates: []policy.Rate{{N: 12, Per: 3 * time.Hour}}}, {Scope: "class/C", Rates: []policy.Rate{{N: 3, Per: time.Hour, Burst: 2}}}}
 	cfg.Freeze = []policy.Freeze{{Name: "sunday nights", Covers: frozenAt}}
 }
 

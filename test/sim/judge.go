@@ -44,7 +44,7 @@ func (s *sim) drain() {
 	s.planned = nil // alerts that are on their way, and what ends
 	s.control(signalbox.Control{Kind: signalbox.Resume, Scope: "all", Who: "@sre", Reason: "over"})
 	s.reconcile()
-	s.morning()
+	s.morning(0)
 	s.sleep(90 * time.Minute)
 	for _, name := range s.switches() {
 		if p := s.co.pos[name]; p.class != signalbox.ClassB {
@@ -52,7 +52,7 @@ func (s *sim) drain() {
 		}
 	}
 	s.sleep(90 * time.Minute)
-	s.morning()
+	s.morning(0)
 	s.sleep(time.Minute)
 }
 

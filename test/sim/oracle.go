@@ -27,7 +27,7 @@ type oracle struct {
 	open      map[signalbox.IncidentID]*signalbox.Incident
 	ended     map[signalbox.IncidentID]signalbox.End
 	approvals map[signalbox.ApprovalID]*signalbox.Approval
-	demoted   map[string]signalbox.Autonomy
+	demoted   map[string]signalbox.Demotion
 	activated map[string]time.Time
 	controls  signalbox.Controls
 	controlAt time.Time // when controls last changed
@@ -43,7 +43,7 @@ func newOracle(s *sim) *oracle {
 	return &oracle{
 		s: s, actions: map[signalbox.ActionID]*signalbox.Action{}, targets: map[signalbox.Target]*signalbox.TargetState{}, pages: map[string]bool{},
 		open: map[signalbox.IncidentID]*signalbox.Incident{}, ended: map[signalbox.IncidentID]signalbox.End{},
-		approvals: map[signalbox.ApprovalID]*signalbox.Approval{}, demoted: map[string]signalbox.Autonomy{},
+		approvals: map[signalbox.ApprovalID]*signalbox.Approval{}, demoted: map[string]signalbox.Demotion{},
 		activated: map[string]time.Time{}, verdicts: map[string]int{}, ends: map[signalbox.End]int{},
 	}
 }
@@ -102,7 +102,9 @@ func (o *oracle) mayThrow(a *signalbox.Action, now time.Time) {
 		o.say("%s is of policy %q, which nobody configured", a.ID, a.Policy)
 	case pol.Autonomy == policy.Shadow || pol.Autonomy == signalbox.AutonomySuggest:
 		o.say("I10: %s is sent by policy %s, which is in %s", a.ID, a.Policy, pol.Autonomy)
-	case pol.Autonomy == signalbox.AutonomyApprove, o.demoted[a.Policy] == signalbox.AutonomyApprove && a.Approval != "":
+	case o.fell(a) == policy.Shadow || o.fell(a) == signalbox.AutonomySuggest:
+		o.say("I10: %s is sent by policy %s, which fell to %s at %s", a.ID, a.Policy, o.fell(a), o.demoted[a.Policy].At)
+	case pol.Autonomy == signalbox.AutonomyApprove, o.demoted[a.Policy].To == signalbox.AutonomyApprove && a.Approval != "", o.fell(a) == signalbox.AutonomyApprove:
 		ap := o.approvals[a.Approval]
 		if ap == nil || ap.State != signalbox.Used || ap.Action != a.ID || ap.Who == "" {
 			o.say("I9: %s is sent with approval %q: %+v", a.ID, a.Approval, ap)
@@ -177,6 +179,10 @@ func (o *oracle) took(p *points, a *signalbox.Action, e effect) {
 			o.say("I6: %d throws in %s, the budget over all is %d", n, r.Per, r.N)
 		}
 	}
+	if inc := o.open[a.Incident]; inc != nil {
+		e.owner = inc.Owner
+	}
+	o.budgets(p, e)
 	o.s.throws = append(o.s.throws, e)
 	for i := len(p.effects) - 1; i >= 0; i-- {
 		if old := p.effects[i]; !old.back {
@@ -184,6 +190,36 @@ func (o *oracle) took(p *points, a *signalbox.Action, e effect) {
 				o.say("I6: throws %s and %s of %s are %s apart, the cooldown is %s", old.id, a.ID, p.name, gap, pol.Cooldown)
 			}
 			break
+		}
+	}
+}
+
+// fell is how far a policy had fallen when the runbook of an action began; "": not
+// at all, or only since. What is under way goes on as it began.
+func (o *oracle) fell(a *signalbox.Action) signalbox.Autonomy {
+	d, is := o.demoted[a.Policy]
+	if inc := o.open[a.Incident]; !is || inc == nil || !inc.PlanAt.After(d.At) {
+		return ""
+	}
+	return d.To
+}
+
+// budgets judges an effect by the budgets of its owner and of its class.
+func (o *oracle) budgets(p *points, e effect) {
+	for _, b := range o.s.config.Budgets {
+		var of func(effect) bool
+		switch b.Scope {
+		case "class/" + string(p.class):
+			of = func(old effect) bool { return old.class == p.class }
+		case "owner/" + e.owner:
+			of = func(old effect) bool { return old.owner == e.owner }
+		default:
+			continue
+		}
+		for _, r := range b.Rates {
+			if n := o.s.throwsWithin(of, e.claimed, r.Per) + 1; n > r.N {
+				o.say("I6: %d throws of %s in %s, the budget is %d", n, b.Scope, r.Per, r.N)
+			}
 		}
 	}
 }
@@ -308,7 +344,7 @@ func (o *oracle) policy(ps *signalbox.PolicyState) {
 	o.activated[ps.Name] = ps.ActivatedAt
 	delete(o.demoted, ps.Name)
 	if ps.Demoted != nil {
-		o.demoted[ps.Name] = ps.Demoted.To
+		o.demoted[ps.Name] = *ps.Demoted
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 func (s *sim) planPeople() {
 	s.again(2, s.pause)
 	s.again(3, s.hand)
-	s.again(48, s.morning)
+	s.again(48, func() { s.morning(6 * time.Hour) })
 	s.again(3, s.take)
 	s.again(480, s.answer)
 }
@@ -37,8 +37,8 @@ func (s *sim) hand() {
 }
 
 // morning is a person who looks what stands stopped, was found with another's
-// hand on it, or was demoted, and gives it back.
-func (s *sim) morning() {
+// hand on it, or was demoted for a while, and gives it back.
+func (s *sim) morning(demotedFor time.Duration) {
 	if s.live() == nil {
 		return
 	}
@@ -52,6 +52,9 @@ func (s *sim) morning() {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(demoted)) {
+		if time.Since(demoted[name].At) < demotedFor {
+			continue
+		}
 		s.control(signalbox.Control{Kind: signalbox.Restore, Scope: "policy/" + name, Who: "@sre", Reason: "looked at"})
 	}
 }

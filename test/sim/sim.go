@@ -178,12 +178,16 @@ func (s *sim) truth(a *signalbox.Action) (sick bool, since time.Time) {
 // within counts the throws of a policy ("" for all) that were claimed within a
 // time before a claim; the oracle's lock is held.
 func (s *sim) within(name string, claimed time.Time, per time.Duration) (n int) {
+	return s.throwsWithin(func(e effect) bool { return name == "" || e.policy == name }, claimed, per)
+}
+
+func (s *sim) throwsWithin(of func(effect) bool, claimed time.Time, per time.Duration) (n int) {
 	for i := len(s.throws) - 1; i >= 0; i-- {
 		e := s.throws[i]
 		if claimed.Sub(e.at) > per+time.Hour {
 			break // older ones were claimed earlier still
 		}
-		if (name == "" || e.policy == name) && claimed.Sub(e.claimed).Abs() < per {
+		if of(e) && claimed.Sub(e.claimed).Abs() < per {
 			n++
 		}
 	}

@@ -68,6 +68,8 @@ type effect struct {
 	claimed time.Time
 	back    bool
 	policy  string
+	owner   string // of its incident
+	class   signalbox.Class
 }
 
 // points is one switch, whose log is the oracle.
@@ -202,7 +204,7 @@ func (p *points) take(a *signalbox.Action, version int) error {
 	}
 	p.version++
 	p.value, p.last = a.Step.To, a.ID
-	e := effect{id: a.ID, to: a.Step.To, at: time.Now(), claimed: a.ClaimedAt, back: a.Undoes != "", policy: a.Policy}
+	e := effect{id: a.ID, to: a.Step.To, at: time.Now(), claimed: a.ClaimedAt, back: a.Undoes != "", policy: a.Policy, class: p.class}
 	p.s.oracle.took(p, a, e)
 	p.effects = append(p.effects, e)
 	p.s.co.mu.Lock()
