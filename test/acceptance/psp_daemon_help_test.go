@@ -127,47 +127,30 @@ detectors:
   - {name: psp-events, catalog: psp-event-failures, source: logs, with: {select: 'app=~"psp-.*"'}, logs: {window: 1m, delay: 1s}, interval: 3s, clear: {for: 1s}, owner: payments}
   - {name: psp-webhooks, source: psp-status, interval: 1s, component: Webhooks, breach: {status: [degraded_performance, partial_outage, major_outage]}, subject: "psp/{{component}}", owner: payments}
   - {name: psp-payouts, source: psp-status, interval: 1s, component: Payouts, breach: {status: [degraded_performance, partial_outage, major_outage]}, subject: "psp/{{component}}", owner: payments}
-tools:
-  ops-alerts: {slack: {channel: ops-alerts, channel_id: C024BE91L, token_file: secrets/slack-bot, api_url: %[5]q, incident_channel: {prefix: inc, topic: "{{subject}}, {{detector}}"}}}
-  payouts:
-    throttle:
-      redis: {address: "127.0.0.1:%[6]d", key: %[7]q}
-      positions: {full: "100/min", half: "50/min", low: "10/min"}
-      floor: 10
-      expires: 2h
-      every: 2s
-    undo: auto
-  replay-webhooks:
-    job:
-      source: cluster
-      namespace: payments
-      cronjob: replay-psp-webhooks
-      service_account: replay
-      args: ["--only-queued", "--verify-signature", "--event-id={{item}}"]
-      item_pattern: "evt_[A-Za-z0-9_-]{4,60}"
-policies:
-  - name: replay
-    on: psp-events
-    autonomy: %[8]s
-    runbook:
-      - {announce: ops-alerts}
-      - {wait: {detector: psp-webhooks, subject: "psp/Webhooks", for: 1s}, within: 2h}
-      - {job: replay-webhooks, items: {most: %[9]d, pace: %[10]s}}
-    verify: {within: 15m, detector: webhook-backlog, subject: "queue/psp-retries"}
-    guards: {cooldown: 0s, budget: [1000/day]}
-  - name: psp-degraded
-    on: psp-payouts
-    autonomy: %[8]s
-    runbook:
-      - {announce: ops-alerts}
-      - {throttle: payouts, to: low}
-    undo: {after_healthy: 1s}
 depends_on:
   - {subject: "psp/*", on: ["db/eu"]}
 guards:
   budget: [1000/day]
   depend_wait: 1s
-`, p.metrics.URL, p.logs.URL, lokiTenant, p.psp.URL, p.chatURL, p.limit.Port, pspLimitKey, s.autonomy, s.most, s.pace))
+`, p.metrics.URL, p.logs.URL, lokiTenant, p.psp.URL))
+	e := newHandbookExcerpt(p.t)
+	e.take("tools", "ops-alerts", func(x map[string]any) { handbookBlock(x, "slack")["api_url"] = p.chatURL })
+	e.take("tools", "payouts", func(x map[string]any) {
+		throttle := handbookBlock(x, "throttle")
+		throttle["every"], throttle["redis"] = "2s", map[string]any{"address": fmt.Sprintf("127.0.0.1:%d", p.limit.Port), "key": pspLimitKey}
+	})
+	e.take("tools", "replay-webhooks", func(map[string]any) {})
+	e.take("policies", "replay", func(x map[string]any) {
+		x["autonomy"] = s.autonomy
+		handbookBlock(e.step(x, "wait"), "wait")["for"] = "1s"
+		e.step(x, "job")["items"] = map[string]any{"most": s.most, "pace": s.pace}
+		x["guards"] = map[string]any{"cooldown": "0s", "budget": []string{"1000/day"}}
+	})
+	e.take("policies", "psp-degraded", func(x map[string]any) {
+		x["autonomy"] = s.autonomy
+		handbookBlock(x, "undo")["after_healthy"] = "1s"
+	})
+	e.write(p.box)
 }
 
 func (p *psp) kubeconfig() string {

@@ -235,7 +235,7 @@ func (d *drift) untouched() {
 	}
 }
 
-// configure writes the handbook's detectors, tools and policies, with short times.
+// configure takes the run-book out of the handbook, with short times.
 func (d *drift) configure(autonomy string) {
 	d.t.Helper()
 	config, err := os.ReadFile(d.kube.Kubeconfig(servers.Daemon))
@@ -244,52 +244,22 @@ func (d *drift) configure(autonomy string) {
 	}
 	d.write("secrets/kubeconfig", string(config))
 	d.deploySources(d.hub, d.desk)
-	d.write("drift.yaml", fmt.Sprintf(`
-sources:
-  cluster: {kind: kubernetes, kubeconfig: secrets/kubeconfig, namespaces: [argocd]}
-detectors:
-  - name: drift
-    catalog: argocd-drift
-    source: cluster
-    interval: 1s
-    applications:
-      namespaces: [argocd]
-      reasons: [SyncFailed, Degraded, Missing, OutOfSync]
-      after: {Degraded: 1s, Missing: 1s, OutOfSync: 1s}
-    clear: {for: 2s}
-    owner: devops
-  - {name: deploy-failed, source: actions, interval: 1s, repository: acme/shop, workflow: deploy-prod.yml, subject: "deploy/{{repository}}", owner: devops}
-tools:
-  ops-alerts-argocd:
-    slack:
-      channel: ops-alerts
-      channel_id: %[1]s
-      token_file: secrets/slack-bot
-      api_url: %[2]q
-      labels: [namespace, workload]
-      text: "*{{labels.namespace}}/{{labels.workload}}* has drifted: {{detector}} since {{opened_at}}. Incident {{incident}}, of {{owner}}."
-      resolved_text: "Over: *{{labels.namespace}}/{{labels.workload}}* is in sync and well. Incident {{incident}}."
-      links:
-        - {text: Argo CD, url: "https://argocd.example/applications/{{labels.namespace}}/{{labels.workload}}"}
-  ops-alerts-actions:
-    slack:
-      channel: ops-alerts
-      channel_id: %[1]s
-      token_file: secrets/slack-bot
-      api_url: %[2]q
-      labels: [run_id]
-      links:
-        - {text: the run that failed, url: "https://github.com/acme/shop/actions/runs/{{labels.run_id}}"}
-policies:
-  - name: deploy-drift
-    on: drift
-    autonomy: %[3]s
-    runbook:
-      - {announce: ops-alerts-argocd}
-  - name: deploy-failed
-    on: deploy-failed
-    autonomy: %[3]s
-    runbook:
-      - {announce: ops-alerts-actions}
-`, deployChannel, d.desk.url, autonomy))
+	d.write("sources.yaml", "sources:\n  cluster: {kind: kubernetes, kubeconfig: secrets/kubeconfig, namespaces: [argocd]}\n")
+	e := newHandbookExcerpt(d.t)
+	e.take("detectors", "drift", func(x map[string]any) {
+		x["interval"] = "1s"
+		handbookBlock(x, "applications")["after"] = map[string]any{"Degraded": "1s", "Missing": "1s", "OutOfSync": "1s"}
+		handbookBlock(x, "clear")["for"] = "2s"
+	})
+	e.take("detectors", "deploy-failed", func(x map[string]any) { x["interval"] = "1s" })
+	for _, tool := range []string{"ops-alerts-argocd", "ops-alerts-actions"} {
+		e.take("tools", tool, func(x map[string]any) {
+			slack := handbookBlock(x, "slack")
+			slack["api_url"], slack["channel_id"] = d.desk.url, deployChannel
+		})
+	}
+	for _, name := range []string{"deploy-drift", "deploy-failed"} {
+		e.take("policies", name, func(x map[string]any) { x["autonomy"] = autonomy })
+	}
+	e.write(d.box)
 }

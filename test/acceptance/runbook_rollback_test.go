@@ -208,7 +208,7 @@ func (r *rollback) configure(autonomy string) {
 	r.t.Helper()
 	r.deployStaff()
 	r.deploySources(r.hub, r.desk)
-	r.write("rollback.yaml", fmt.Sprintf(`
+	r.write("burn.yaml", fmt.Sprintf(`
 sources:
   metrics: {kind: prometheus, url: %q, timeout: 5s, unknown_after: 1m}
 detectors:
@@ -220,32 +220,13 @@ detectors:
     clear: {below: 1, for: 5s}
     subject: "service/checkout"
     owner: backend
-tools:
-  deploy-prod:
-    github:
-      source: actions
-      repository: acme/shop
-      workflow: deploy-prod.yml
-      latency: 2s
-      stable:
-        tag_pattern: v\d+\.\d+\.\d+
-        smoke_workflow: smoke.yml
-        in_production_for: 24h
-        deployed_within: 6h
-        environment: production
-        migrations: ["db/migrations/**"]
-  smoke:
-    github: {source: actions, repository: acme/shop, workflow: smoke.yml, ref_from: deploy-prod.yml, latency: 2s}
-policies:
-  - name: rollback
-    on: checkout-burn
-    autonomy: %s
-    runbook:
-      - {announce: ops-alerts}
-      - {pipeline: deploy-prod, to: previous, then: next, within: 45m}
-      - {pipeline: smoke, to: run}
-    verify: {within: 15m}
-`, r.metrics.URL, autonomy))
+`, r.metrics.URL))
+	e := newHandbookExcerpt(r.t)
+	for _, tool := range []string{"deploy-prod", "smoke"} {
+		e.take("tools", tool, func(x map[string]any) { handbookBlock(x, "github")["latency"] = "2s" })
+	}
+	e.take("policies", "rollback", func(x map[string]any) { x["autonomy"] = autonomy })
+	e.write(r.box)
 }
 
 // deployAsked reports whether a person is asked for a step.
