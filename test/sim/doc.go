@@ -10,6 +10,13 @@
 //	process.go  the daemon's core, from start to kill -9
 //	oracle.go   the invariants, looked at each request that reaches a target and at each commit
 //
+// Judged at each request and each effect: I2 to I7, I9, I10, I13, I16 and I17, with the
+// budgets of policies, owners, classes and all, cooldowns, freezes, controls, leases and
+// demotions; at each commit I2, I8, I9 and that an incident ends in one of its end
+// states; at the end of a story I1, I3, I8, I11 and I15. The storm of I12 is
+// internal/engine's TestStormOfAlerts, and the blast radius policy's TestPropertyCrowd*; that
+// nothing is touched but what is listed (I14) is policy's and each kind's own.
+//
 // What happens, and when, follows from the seed alone. Goroutines that are
 // ready at the same moment of virtual time run in an order of the scheduler's,
 // so that a seed repeats the story, and not each interleaving in it.

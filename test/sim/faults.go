@@ -15,6 +15,8 @@ import (
 func (s *sim) plan() {
 	s.again(float64(s.o.Incidents)/float64(s.o.Days), s.sicken)
 	s.again(0.3, s.storm)
+	s.again(0.5, s.mass)
+	s.again(0.1, s.audit)
 	s.planPeople()
 	faults := []struct {
 		perDay float64
@@ -124,6 +126,29 @@ func (s *sim) storm() {
 	s.count("storm")
 	for range 200 {
 		s.after(s.between(0, time.Minute), func() { s.alert(pick(s, regions)) })
+	}
+}
+
+// mass is most of a region's pods at once, by one cause.
+func (s *sim) mass() {
+	s.count("mass failure")
+	region := pick(s, regions)
+	over := s.between(5*time.Minute, time.Hour)
+	for i := range podsPerRegion {
+		if name := fmt.Sprintf("pod/%s-%d", region, i); s.co.sicken(pods+region, name, "fresh") {
+			s.after(over, func() { s.co.heal(pods+region, name) })
+		}
+	}
+}
+
+// audit verifies the journal and its archive beside the daemon that writes them.
+func (s *sim) audit() {
+	if s.revision() == 0 {
+		return // the store is away
+	}
+	s.count("audit")
+	if _, err := s.reader().Verify(s.t.Context()); err != nil {
+		s.t.Errorf("I11: %v", err)
 	}
 }
 

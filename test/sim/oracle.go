@@ -83,9 +83,11 @@ func (o *oracle) sent(p *points, a *signalbox.Action, leads bool) {
 	if held := o.held(a, now); held != "" && o.controlAt.Before(now) {
 		o.say("I7: %s is sent, though %s", a.ID, held)
 	}
+	o.listed(a)
 	if a.Undoes != "" {
 		return
 	}
+	o.stopped(p, a)
 	o.mayThrow(a, now)
 	// What was asked again serves for a while.
 	const serves = time.Minute
@@ -164,6 +166,9 @@ func (o *oracle) took(p *points, a *signalbox.Action, e effect) {
 		if old.id == a.ID {
 			o.say("I2: second effect of %s on %s", a.ID, p.name)
 		}
+		if old.token >= a.Token {
+			o.say("I5: effect of %s with token %d on %s, which had seen %d", a.ID, a.Token, p.name, old.token)
+		}
 	}
 	if e.back {
 		return
@@ -182,7 +187,10 @@ func (o *oracle) took(p *points, a *signalbox.Action, e effect) {
 	if inc := o.open[a.Incident]; inc != nil {
 		e.owner = inc.Owner
 	}
+	e.name, e.detector = p.name, o.detector(a)
 	o.budgets(p, e)
+	o.onTarget(p, e)
+	o.blast(p, a, e)
 	o.s.throws = append(o.s.throws, e)
 	for i := len(p.effects) - 1; i >= 0; i-- {
 		if old := p.effects[i]; !old.back {
@@ -219,6 +227,13 @@ func (o *oracle) budgets(p *points, e effect) {
 		for _, r := range b.Rates {
 			if n := o.s.throwsWithin(of, e.claimed, r.Per) + 1; n > r.N {
 				o.say("I6: %d throws of %s in %s, the budget is %d", n, b.Scope, r.Per, r.N)
+			}
+			if r.Burst == 0 {
+				continue
+			}
+			short := r.Per * time.Duration(r.Burst) / time.Duration(r.N)
+			if n := o.s.throwsWithin(of, e.claimed, short) + 1; n > r.Burst {
+				o.say("I6: %d throws of %s close together in %s, at most %d", n, b.Scope, short, r.Burst)
 			}
 		}
 	}

@@ -62,14 +62,17 @@ func (b switchboard) Seal(_ context.Context, a signalbox.Action, tok signalbox.T
 
 // effect is one throw that took place.
 type effect struct {
-	id      signalbox.ActionID
-	to      string
-	at      time.Time
-	claimed time.Time
-	back    bool
-	policy  string
-	owner   string // of its incident
-	class   signalbox.Class
+	id       signalbox.ActionID
+	to       string
+	at       time.Time
+	claimed  time.Time
+	back     bool
+	policy   string
+	owner    string // of its incident
+	class    signalbox.Class
+	token    signalbox.Token
+	name     string // of its switch
+	detector string // of its incident
 }
 
 // points is one switch, whose log is the oracle.
@@ -204,7 +207,7 @@ func (p *points) take(a *signalbox.Action, version int) error {
 	}
 	p.version++
 	p.value, p.last = a.Step.To, a.ID
-	e := effect{id: a.ID, to: a.Step.To, at: time.Now(), claimed: a.ClaimedAt, back: a.Undoes != "", policy: a.Policy, class: p.class}
+	e := effect{id: a.ID, to: a.Step.To, at: time.Now(), claimed: a.ClaimedAt, back: a.Undoes != "", policy: a.Policy, class: p.class, token: a.Token}
 	p.s.oracle.took(p, a, e)
 	p.effects = append(p.effects, e)
 	p.s.co.mu.Lock()
