@@ -118,6 +118,7 @@ func TestPropertyIncrementalEqualsFullWithAllGuards(t *testing.T) {
 	outer := t
 	rapid.Check(t, func(t *rapid.T) {
 		x := newHistoryOf(outer, drawnConfig(t))
+		x.w.Now = rapid.SampledFrom([]time.Time{noon.Add(time.Second), x.w.Now}).Draw(t, "begins")
 		x.settle(t)
 		for range rapid.IntRange(1, 25).Draw(t, "changes") {
 			if rapid.Bool().Draw(t, "of the configuration") {

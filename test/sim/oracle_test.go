@@ -40,8 +40,9 @@ func newTold(t *testing.T) *told {
 func (x *told) of(detector, subject, name, owner string) *throw {
 	x.co.sicken(detector, subject, "")
 	x.n++
-	p, step := x.co.pos[x.policies[name].Runbook[0].Name], x.policies[name].Runbook[0]
-	back, now := step, time.Now()
+	book := x.policies[name].Runbook
+	step, now := book[len(book)-1], time.Now() // one waits first
+	p, back := x.co.pos[step.Name], step
 	back.To = "a"
 	inc := &signalbox.Incident{
 		ID: signalbox.IncidentID(fmt.Sprintf("%016x", x.n)), Reading: signalbox.Reading{Detector: detector, Subject: subject, Condition: signalbox.Breached},
@@ -212,11 +213,7 @@ func ownersBudget(x *told) {
 
 func edges(x *told, apart time.Duration) {
 	for _, region := range []string{"eu", "ap", "eu"} {
-		w := x.edge(region)
-		w.a.Step = x.policies["edge-"+region].Runbook[len(x.policies["edge-"+region].Runbook)-1]
-		w.p = x.co.pos[w.a.Step.Name]
-		w.a.Forecast.Targets = []signalbox.Target{w.p.target()}
-		x.does(w)
+		x.does(x.edge(region))
 		x.later(apart)
 	}
 }

@@ -17,6 +17,7 @@ func (s *sim) planPeople() {
 	s.again(48, func() { s.morning(6 * time.Hour) })
 	s.again(3, s.take)
 	s.again(480, s.answer)
+	s.again(200, s.acknowledge)
 }
 
 // pause pauses something for a while.
@@ -90,5 +91,25 @@ func (s *sim) answer() {
 		if _, err := p.engine.Answer(ctx, a.ID, x < 0.7, "@sre-lead", "looked at", allowed); err == nil {
 			s.count(fmt.Sprintf("approved %t", x < 0.7))
 		}
+	}
+}
+
+// acknowledge is a person who takes up the page of something that is open.
+func (s *sim) acknowledge() {
+	s.oracle.mu.Lock()
+	var paged []signalbox.IncidentID
+	for id, inc := range s.oracle.open {
+		if inc.Page != "" {
+			paged = append(paged, id)
+		}
+	}
+	s.oracle.mu.Unlock()
+	if len(paged) == 0 {
+		return
+	}
+	slices.Sort(paged) // so that it follows from the seed
+	c := signalbox.Control{Kind: signalbox.Acknowledge, Scope: "incident/" + string(pick(s, paged)), Who: "@be-lead", Reason: "on it"}
+	if s.control(c) {
+		s.count("acknowledged")
 	}
 }
