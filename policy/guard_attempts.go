@@ -48,6 +48,9 @@ func (l *look) attempts(m *move) (n int, last *signalbox.Action) {
 		if a.Stage != signalbox.Broken || !m.sameAs(a) {
 			continue
 		}
+		if at := l.inc.ReleasedAt; !a.Ran() && !at.IsZero() && !a.EndedAt.After(at) {
+			continue // a person has looked at what refused it
+		}
 		if n++; last == nil || !last.Ran() {
 			last = a
 		}

@@ -47,6 +47,17 @@ func TestGuardAttempts(t *testing.T) {
 	}
 }
 
+// Who releases it has mended what refused it: it is tried anew, and counted anew.
+func TestAttemptsAreCountedAnewAfterARelease(t *testing.T) {
+	b := newBox(t)
+	b.broke(3, time.Hour)
+	b.want(signalbox.Escalate, attemptsGuard)
+	b.inc().ReleasedAt = b.w.Now.Add(-30 * time.Minute)
+	b.want(signalbox.Act, attemptsGuard)
+	b.broke(3, 0)
+	b.want(signalbox.Escalate, attemptsGuard)
+}
+
 // What ran and failed is not made again, however long ago: automation gives up,
 // or goes on where the runbook says what to do then.
 func TestWhatRanAndFailedIsNotMadeAgain(t *testing.T) {

@@ -16,7 +16,7 @@ func guardChange(l *look, m *move) answer {
 	if m.rule == nil || len(l.h.config.Changes) == 0 {
 		return answer{effect: passes, detail: "no change is watched"}
 	}
-	var under, quiet, unseen []string
+	var under, quiet, unseen, its []string
 	for i := range l.h.config.Changes {
 		c := &l.h.config.Changes[i]
 		if slices.Contains(m.rule.Ignores, c.Name) {
@@ -26,7 +26,7 @@ func guardChange(l *look, m *move) answer {
 		meant := slices.Contains(m.rule.During, c.Name)
 		switch {
 		case meant && going:
-			return answer{effect: passes, detail: "it is for this: " + detail}
+			its = append(its, detail)
 		case meant && seen && l.begun(m.plan):
 		case meant:
 			quiet = append(quiet, detail)
@@ -37,12 +37,15 @@ func guardChange(l *look, m *move) answer {
 		}
 	}
 	switch {
-	case len(quiet) > 0:
+	case len(quiet) > 0 && len(its) == 0:
 		return answer{blocks, "it acts during " + fmt.Sprint(m.rule.During) + " only: " + joinAnd(quiet), "one of them is under way"}
 	case len(under) > 0:
 		return answer{blocks, joinAnd(under), lifts["change"]}
 	case len(unseen) > 0:
 		return answer{blocks, joinAnd(unseen), "fresh samples that show that none is under way"}
+	}
+	if len(its) > 0 {
+		return answer{effect: passes, detail: "it is for this: " + joinAnd(its)}
 	}
 	return answer{effect: passes, detail: "no deploy or migration is under way"}
 }

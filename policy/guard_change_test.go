@@ -39,8 +39,19 @@ func TestGuardChange(t *testing.T) {
 	b.blocked("change", "it acts during [safe-migrations] only: migration safe-migrations is not under way")
 	b.see("errors", "migration/eu", signalbox.Breached, 1)
 	b.want(signalbox.Act, "change")
+	b.see("alerts", "deploy/edge", signalbox.Breached, 1)
+	b.blocked("change", "deploy deploy is under way: alerts on deploy/edge") // it is for migrations, and this is none
+	b.see("alerts", "deploy/edge", signalbox.Unknown, 0)
+	b.blocked("change", "deploy deploy can't be seen")
+	b.see("alerts", "deploy/edge", signalbox.Clear, 0)
+	b.want(signalbox.Act, "change")
 	b.see("errors", "migration/eu", signalbox.Unknown, 0)
 	b.blocked("change", "can't be seen")
+
+	p.During = []string{"deploy", "safe-migrations"} // one of them is enough
+	b = with(p)
+	b.see("alerts", "deploy/edge", signalbox.Breached, 1)
+	b.want(signalbox.Act, "change")
 }
 
 // A runbook whose own step ended what it acts during goes on: a migration that it

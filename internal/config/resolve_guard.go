@@ -29,6 +29,9 @@ func (l *loader) guards(s spot) {
 	}
 	for _, scope := range words(keys.Budgets) {
 		l.scopeRule(s.find("budgets").key(scope), scope)
+		if strings.Contains(scope, "*") {
+			s.find("budgets").key(scope).fail("must be of one scope: a budget with * would bound nothing", scope)
+		}
 		c.Budgets = append(c.Budgets, policy.ScopedRates{Scope: scope, Rates: rates(keys.Budgets[scope])})
 	}
 	for _, name := range words(keys.BlastRadius) {

@@ -16,7 +16,7 @@ func (s *sim) plan() {
 	s.again(float64(s.o.Incidents)/float64(s.o.Days), s.sicken)
 	s.again(0.3, s.storm)
 	s.again(0.5, s.mass)
-	s.again(0.1, s.audit)
+	s.again(0.2, s.audit)
 	s.planPeople()
 	faults := []struct {
 		perDay float64

@@ -46,7 +46,7 @@ func (o *oracle) onTarget(p *points, e effect) {
 	for _, r := range o.s.policies[e.policy].Budget {
 		n := 1
 		for _, old := range p.effects {
-			if !old.back && e.claimed.Sub(old.claimed).Abs() < r.Per {
+			if !old.back && e.claimed.Sub(old.claimed) < r.Per {
 				n++
 			}
 		}

@@ -143,6 +143,8 @@ var histories = map[string]struct {
 	"owner's budget":                {"I6: 13 throws of owner/backend", func(x *told) { ownersBudget(x) }},
 	"burst of a class":              {"I6: 3 throws of class/C close together", func(x *told) { edges(x, 10*time.Minute) }},
 	"budget of a class":             {"", func(x *told) { edges(x, 31*time.Minute) }},
+	"an effect that comes late":     {"", func(x *told) { comesLate(x, 31*time.Minute) }},
+	"one that comes late too many":  {"I6: 3 throws of class/C close together", func(x *told) { comesLate(x, 29*time.Minute) }},
 	"budget of a target":            {"I6: 9 throws of edge-ap in 24h0m0s, the budget of policy edge-eu for one target", func(x *told) { ofOneTarget(x) }},
 }
 
@@ -245,4 +247,16 @@ func TestOracle(t *testing.T) {
 			})
 		})
 	}
+}
+
+// comesLate is the second of three throws, of which the third is claimed after the
+// first has left the 40 minutes of a burst, or before, and takes place first.
+func comesLate(x *told, apart time.Duration) {
+	x.does(x.edge("eu"))
+	x.later(10 * time.Minute)
+	late := x.edge("ap")
+	x.claim(late)
+	x.later(apart)
+	x.does(x.edge("eu"))
+	x.takes(late)
 }

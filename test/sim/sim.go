@@ -181,17 +181,33 @@ func (s *sim) within(name string, claimed time.Time, per time.Duration) (n int) 
 	return s.throwsWithin(func(e effect) bool { return name == "" || e.policy == name }, claimed, per)
 }
 
-func (s *sim) throwsWithin(of func(effect) bool, claimed time.Time, per time.Duration) (n int) {
+// throwsWithin counts the throws that are in one window with a claim: the one that
+// ends with it, or with one that was claimed later and took place before. The
+// fullest counts.
+func (s *sim) throwsWithin(of func(effect) bool, claimed time.Time, per time.Duration) (most int) {
+	var near []time.Time
 	for i := len(s.throws) - 1; i >= 0; i-- {
 		e := s.throws[i]
 		if claimed.Sub(e.at) > per+time.Hour {
 			break // older ones were claimed earlier still
 		}
 		if of(e) && claimed.Sub(e.claimed).Abs() < per {
-			n++
+			near = append(near, e.claimed)
 		}
 	}
-	return n
+	for _, end := range append(near, claimed) {
+		if end.Before(claimed) {
+			continue
+		}
+		n := 0
+		for _, at := range near {
+			if !at.After(end) && end.Sub(at) < per {
+				n++
+			}
+		}
+		most = max(most, n)
+	}
+	return most
 }
 
 // frozen reports whether a moment is well inside of a freeze.
