@@ -50,7 +50,7 @@ func guardHand(l *look, m *move) answer {
 	return answer{effect: passes, detail: "nobody else's hand is on it"}
 }
 
-// taken is the control by which a person took what a move is about; nil: none.
+// takenByWord is the control by which a person took what a move is about; nil: none.
 func (l *look) takenByWord(m *move) *signalbox.Control {
 	l.read(signalbox.ControlsKey)
 	for i := range l.w.State.Controls.Taken {
