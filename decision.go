@@ -52,7 +52,9 @@ type Decision struct {
 	Uses     ApprovalID  `json:"uses,omitempty"`     // Act: the approval that it uses up
 	Spends   []string    `json:"spends,omitempty"`   // Act: scopes of the budgets in which it counts
 	Told     string      `json:"told,omitempty"`     // Escalate: what is told by it once: a mark of Incident.Told
-	Demote   string      `json:"demote,omitempty"`   // why the plan's policy loses autonomy
+	Back     []ActionID  `json:"back,omitempty"`     // Resolve: actions that people have taken back by hand
+	Demote   string      `json:"demote,omitempty"`   // why a policy loses autonomy
+	Demotes  string      `json:"demotes,omitempty"`  // the policy that does
 	Hands    []FoundHand `json:"hands,omitempty"`    // another's hand, found now
 	Want     *Want       `json:"-"`                  // where it wants a switch to be, also while it is held
 	Shadow   []Shadow    `json:"shadow,omitempty"`   // what policies in shadow would have done
@@ -86,8 +88,9 @@ type PageNote struct {
 
 // FoundHand is another's hand on a target.
 type FoundHand struct {
-	Target Target `json:"target"`
-	Found  string `json:"found"`
+	Target   Target `json:"target"`
+	Found    string `json:"found"`
+	Position string `json:"position,omitempty"`
 }
 
 // Want is where a policy wants a switch to be, for one incident.

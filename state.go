@@ -91,6 +91,9 @@ type TargetState struct {
 	// Hand is another's hand that was found on it: automation yields until a
 	// person releases it.
 	Hand *Hand `json:"hand,omitempty"`
+	// Accepted is the position at which a hand was found that a person has released
+	// since: automation goes on from there. Empty: none, or something was done since.
+	Accepted string `json:"accepted,omitempty"`
 	// Domains are the scopes of failure domains (Scope of Spend) in which what is
 	// done to it counts: those of each action on it that is remembered in Acted, or
 	// stands thrown, whichever policy was the last.
@@ -102,6 +105,8 @@ type TargetState struct {
 type Hand struct {
 	At    time.Time `json:"at"`
 	Found string    `json:"found"` // plain words: "found at replica-a, left at replica-b by action …"
+	// Position is where it was found.
+	Position string `json:"position,omitempty"`
 }
 
 // Spend is what was spent of a budget.

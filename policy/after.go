@@ -9,7 +9,9 @@ import (
 )
 
 // afterClear brings an incident whose series is well to its end. What it has
-// thrown is taken back first, newest first, as each switch's undo mode says.
+// thrown is taken back first, newest first, as each switch's undo mode says: what
+// goes back by itself is not taken back under what was thrown on it later and is
+// held. What waits for a person's word holds nothing else.
 func (l *look) afterClear() signalbox.Decision {
 	if d, waits := l.badlyEnded(); waits {
 		return d
@@ -26,7 +28,7 @@ func (l *look) afterClear() signalbox.Decision {
 		if !decided {
 			continue
 		}
-		if d.Verdict != signalbox.Hold {
+		if d.Verdict != signalbox.Hold || !l.waitsForWord(a) {
 			return d
 		}
 		if waiting == nil {
@@ -43,6 +45,12 @@ func (l *look) afterClear() signalbox.Decision {
 		return d
 	}
 	return l.resolve()
+}
+
+// waitsForWord reports whether it is a person who says when an action is taken
+// back, and nobody has tried.
+func (l *look) waitsForWord(a *signalbox.Action) bool {
+	return undoMode(a) == signalbox.UndoAsk && !l.expired(a) && l.undoOf(a.ID) == nil
 }
 
 // badlyEnded pages for a step that ran and failed, such as the smoke tests after a
@@ -188,6 +196,7 @@ func (l *look) byHand(m *move) (d signalbox.Decision, asked bool) {
 	l.at(f.At.Add(lookAgain))
 	if f.Already && f.Refused == "" {
 		l.note("undo", true, "%s was taken back by hand", throw(&m.undoes.Step))
+		l.handed = append(l.handed, m.undoes.ID)
 		return d, true
 	}
 	return d, false
@@ -207,7 +216,7 @@ func (l *look) stuck(a *signalbox.Action, why string) signalbox.Decision {
 func (l *look) resolve() signalbox.Decision {
 	end, why := l.end()
 	l.note("resolve", true, "clear since %s: %s", clock(l.inc.ClearAt), why)
-	return signalbox.Decision{Verdict: signalbox.Resolve, End: end}
+	return signalbox.Decision{Verdict: signalbox.Resolve, End: end, Back: l.handed}
 }
 
 func (l *look) end() (signalbox.End, string) {

@@ -74,7 +74,12 @@ func (l *look) decide() signalbox.Decision {
 }
 
 func (l *look) clear() bool {
-	return l.inc.Reading.Condition == signalbox.Clear && !l.inc.ClearAt.IsZero()
+	return !ill(l.inc)
+}
+
+// ill reports whether an incident's series is not known to be well again.
+func ill(inc *signalbox.Incident) bool {
+	return inc.Reading.Condition != signalbox.Clear || inc.ClearAt.IsZero()
 }
 
 // unknown reports whether nothing is known of the series. The incident of a

@@ -67,13 +67,7 @@ func stricter(a *signalbox.Want, ida signalbox.IncidentID, b *signalbox.Want, id
 // is not over.
 func (l *look) standsElsewhere(m *move) answer {
 	for _, t := range m.targets {
-		l.readTarget(t)
-		s := l.w.State.Targets[t]
-		if s == nil || s.Thrown == "" {
-			continue
-		}
-		l.read(signalbox.ActionKey(s.Thrown))
-		a := l.w.State.Actions[s.Thrown]
+		_, a := l.thrownOn(t)
 		if a == nil || a.Incident == l.inc.ID || a.Step.To == m.step.To {
 			continue
 		}

@@ -97,25 +97,56 @@ func (l *look) foundHand(m *move) *signalbox.FoundHand {
 	f := m.forecast
 	for _, t := range f.Targets {
 		if f.Hand != "" {
-			return &signalbox.FoundHand{Target: t, Found: f.Hand}
+			return &signalbox.FoundHand{Target: t, Found: f.Hand, Position: found(f)}
 		}
-		l.readTarget(t)
-		s := l.w.State.Targets[t]
-		if s == nil || s.Thrown == "" {
-			continue
-		}
-		l.read(signalbox.ActionKey(s.Thrown))
-		a := l.w.State.Actions[s.Thrown]
+		s, a := l.thrownOn(t)
 		if a == nil || a.Step.Tool || a.Step.Name != m.step.Name || l.outdated(f, a.EndedAt) || f.At.Equal(a.EndedAt) {
 			continue // it may show what was there before the action; of a tool, what is done is no position: its kind tells
 		}
-		// Who puts it back where it was takes the action back, and no more.
-		if at := found(f); at != a.Step.To && at != found(&a.Forecast) {
-			return &signalbox.FoundHand{Target: t, Found: fmt.Sprintf("found at %s, left at %s by action %s", at, a.Step.To, a.ID)}
+		at := found(f)
+		if at == a.Step.To || at == s.Accepted {
+			continue
 		}
-		if at := found(f); m.undoes == nil && at != a.Step.To {
-			return &signalbox.FoundHand{Target: t, Found: fmt.Sprintf("found at %s again, left at %s by action %s", at, a.Step.To, a.ID)}
+		again := ""
+		if at == found(&a.Forecast) {
+			if m.undoes != nil { // who puts it back where it was takes the action back, and no more
+				continue
+			}
+			again = " again"
 		}
+		return &signalbox.FoundHand{Target: t, Position: at, Found: fmt.Sprintf("found at %s%s, left at %s by action %s", at, again, a.Step.To, a.ID)}
 	}
 	return nil
+}
+
+// thrownOn is a target with the action whose effect stands on it; nil: none.
+func (l *look) thrownOn(t signalbox.Target) (*signalbox.TargetState, *signalbox.Action) {
+	l.readTarget(t)
+	s := l.w.State.Targets[t]
+	if s == nil || s.Thrown == "" {
+		return s, nil
+	}
+	l.read(signalbox.ActionKey(s.Thrown))
+	return s, l.w.State.Actions[s.Thrown]
+}
+
+// against is the policy whose doing a hand that was found is against: that of the
+// action that it changed while its incident was ill, else the one that acts on
+// this incident. Empty: nobody's. Where all is well again, people may put back
+// what is left.
+func (l *look) against(hands []signalbox.FoundHand) string {
+	for _, h := range hands {
+		_, a := l.thrownOn(h.Target)
+		if a == nil || a.Step.To == h.Position && !a.Step.Tool {
+			continue
+		}
+		l.read(signalbox.IncidentKey(a.Incident))
+		if inc := l.w.State.Incidents[a.Incident]; inc != nil && !inc.Closed() && ill(inc) {
+			return a.Policy
+		}
+	}
+	if len(hands) > 0 && ill(l.inc) && l.inc.Plan != nil {
+		return l.inc.Plan.Policy
+	}
+	return ""
 }

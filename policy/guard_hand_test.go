@@ -33,8 +33,55 @@ func TestGuardHandFound(t *testing.T) {
 	b = newBox(t)
 	b.foresee(throwTo("b"), "a").Hand = "the fence is not ours"
 	d := b.blocked("hand", "the fence is not ours")
-	if len(d.Hands) != 1 || d.Hands[0].Target != target || d.Demote == "" {
-		t.Errorf("the hand is not told: %+v, demote %q", d.Hands, d.Demote)
+	if len(d.Hands) != 1 || d.Hands[0].Target != target || d.Hands[0].Position != "a" {
+		t.Errorf("the hand is not told: %+v", d.Hands)
+	}
+	if d.Demotes != "" {
+		t.Errorf("nothing was done that a person could be against: demotes %q", d.Demotes)
+	}
+}
+
+// A person who throws a switch that an action has thrown, while what it was
+// thrown for is ill, is against its policy; whichever incident finds it. Where
+// all is well, or over, people may put back what is left.
+func TestGuardHandIsAgainst(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		thrower func(*signalbox.Incident)
+		found   string
+		want    string
+	}{
+		{"ill", func(*signalbox.Incident) {}, "a", "other"},
+		{"ill, elsewhere", func(*signalbox.Incident) {}, "c", "other"},
+		{"where it was left", func(*signalbox.Incident) {}, "b", ""},
+		{"well", func(i *signalbox.Incident) { i.Reading.Condition, i.ClearAt = signalbox.Clear, noon }, "a", ""},
+		{"over", func(i *signalbox.Incident) { i.End, i.ClosedAt = signalbox.Acted, noon }, "a", ""},
+	} {
+		b := newBox(t)
+		thrower := &signalbox.Incident{ID: "thrower", Reading: b.inc().Reading, OpenedAt: noon}
+		thrower.Reading.Subject = "elsewhere"
+		c.thrower(thrower)
+		b.w.State.Incidents[thrower.ID] = thrower
+		a := &signalbox.Action{ID: "act-x", Incident: thrower.ID, Policy: "other", Step: throwTo("b"), Stage: signalbox.Done, EndedAt: noon.Add(-time.Hour), Forecast: signalbox.Forecast{Position: "a", Targets: []signalbox.Target{target}}}
+		b.w.State.Actions[a.ID] = a
+		b.touch().Thrown = a.ID
+		b.foresee(throwTo("b"), c.found)
+		if d := b.decide(); d.Demotes != c.want || (d.Demote != "") != (c.want != "") {
+			t.Errorf("%s: demotes %q (%s), want %q\n%s", c.name, d.Demotes, d.Demote, c.want, tell(d))
+		}
+	}
+}
+
+// What a person released is where automation goes on from: the hand is not found
+// again, until it moves.
+func TestGuardHandAccepted(t *testing.T) {
+	for position, want := range map[string]signalbox.Verdict{"a": signalbox.Escalate, "c": signalbox.Act} {
+		b := newBox(t)
+		other := &signalbox.Action{ID: "act-x", Incident: "closed", Step: throwTo("b"), Stage: signalbox.Done, EndedAt: noon.Add(-time.Hour), Forecast: signalbox.Forecast{Position: "a", Targets: []signalbox.Target{target}}}
+		b.w.State.Actions[other.ID] = other
+		b.touch().Thrown, b.touch().Last, b.touch().Accepted = other.ID, other.ID, "c"
+		b.foresee(throwTo("b"), position)
+		b.want(want, "hand")
 	}
 }
 

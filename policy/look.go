@@ -25,6 +25,7 @@ type look struct {
 	shadow    []signalbox.Shadow
 	depends   []string              // subjects that the incident's depends on; nil: not looked up
 	hands     []signalbox.FoundHand // others' hands that were found
+	handed    []signalbox.ActionID  // what people have taken back by hand
 	wanted    *signalbox.Want       // where it wants a switch
 	touches   []signalbox.Target    // what its step would touch
 	inDomains []string              // the failure domains of the incident; nil: not looked up
@@ -108,7 +109,8 @@ func (l *look) finish(d signalbox.Decision) signalbox.Decision {
 	d.Incident, d.Because, d.Shadow, d.Until = l.inc.ID, l.because, l.shadow, l.until
 	d.Reads = slices.Compact(l.reads)
 	d.Want = l.wanted
-	if d.Hands = l.hands; len(d.Hands) > 0 && !l.clear() {
+	d.Hands = l.hands
+	if d.Demotes = l.against(d.Hands); d.Demotes != "" {
 		d.Demote = "a person threw its switch: " + d.Hands[0].Found
 	}
 	return d

@@ -115,12 +115,12 @@ func (l *look) onWord() (d signalbox.Decision, asked bool) {
 		return d, false
 	}
 	for _, a := range slices.Backward(l.actions) {
-		if a.Step.Tells || undoMode(a) == signalbox.UndoNever || !l.stands(a) || l.undoOf(a.ID) != nil {
+		if a.Step.Tells || undoMode(a) == signalbox.UndoNever || !l.stands(a) {
 			continue
 		}
 		m := l.back(a)
-		if m == nil {
-			continue
+		if m == nil || l.undoOf(a.ID) != nil {
+			return d, false // what was thrown before it may be needed by it
 		}
 		m.byWord = true
 		l.note("undo", true, "a person asked to take %s back", throw(&a.Step))

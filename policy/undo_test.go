@@ -116,3 +116,68 @@ func TestNoStepBackIsKnown(t *testing.T) {
 	b.healed()
 	b.want(signalbox.Hold, "undo")
 }
+
+// above adds an action on another target, thrown after all others.
+func (b *box) above(mode signalbox.UndoMode) *signalbox.Action {
+	const target = "configmap core/psp LIMIT"
+	step := throwTo("b")
+	step.Name, step.Undo, step.Health = "limit", mode, map[string]signalbox.Witness{"a": {Detector: "replica-lag", Subject: "replica/c"}, "b": {Detector: "replica-lag", Subject: "replica/b"}}
+	back := step
+	back.To = "a"
+	a := &signalbox.Action{
+		ID: "above", Incident: incident, Policy: "failover", Step: step, Stage: signalbox.Done, Outcome: signalbox.Recovered, ClaimedAt: b.w.Now, EndedAt: b.w.Now,
+		Forecast: signalbox.Forecast{At: b.w.Now, Class: signalbox.ClassA, Targets: []signalbox.Target{target}, Found: "a", Position: "a", Undo: &back, ByHand: "kubectl patch …"},
+	}
+	b.inc().Actions = append(b.inc().Actions, a.ID)
+	b.w.State.Actions[a.ID] = a
+	b.w.State.Targets[target] = &signalbox.TargetState{Target: target, Thrown: a.ID, Last: a.ID}
+	return a
+}
+
+// What was thrown last goes back first. While it is held, or can't go back, what
+// was thrown before it stays: it may be needed. What waits for a person's word,
+// or is by hand only, holds nothing else.
+func TestTakenBackInReverseOrder(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		mode  signalbox.UndoMode
+		edit  func(b *box, above *signalbox.Action)
+		takes bool // the one below
+	}{
+		{"held", signalbox.UndoAuto, func(b *box, _ *signalbox.Action) { b.see("replica-lag", "replica/c", signalbox.Breached, 9) }, false},
+		{"failed", signalbox.UndoAuto, failedBack, false},
+		{"failed on a word", signalbox.UndoAsk, failedBack, false},
+		{"asks", signalbox.UndoAsk, func(*box, *signalbox.Action) {}, true},
+		{"by hand", signalbox.UndoNever, func(*box, *signalbox.Action) {}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBox(t)
+			below := b.acted(signalbox.Recovered)
+			above := b.above(c.mode)
+			b.healed()
+			b.later(40 * time.Minute)
+			c.edit(b, above)
+			b.foresee(*below.Forecast.Undo, "b")
+			f := *b.foresee(*above.Forecast.Undo, "b")
+			f.Targets, f.Undo = above.Forecast.Targets, &above.Step
+			b.w.Facts.PutForecast(above.Forecast.Undo.Hash(), &f)
+			b.inc().GaveUp, b.inc().Page = "told", "page"
+			if d := b.decide(); (d.Verdict == signalbox.Undo && d.Takes == below.ID) != c.takes {
+				t.Errorf("got %s of %q, want below taken back: %t\n%s", d.Verdict, d.Takes, c.takes, tell(d))
+			}
+			if c.name != "failed on a word" {
+				return
+			}
+			b.w.State.Controls.Words = []signalbox.Control{{Kind: signalbox.TakeBack, Scope: "incident/" + string(incident), Who: "@be-lead"}}
+			if d := b.decide(); d.Verdict == signalbox.Undo {
+				t.Errorf("on a person's word: got %s of %q\n%s", d.Verdict, d.Takes, tell(d))
+			}
+		})
+	}
+}
+
+// failedBack adds a try to take an action back that failed.
+func failedBack(b *box, a *signalbox.Action) {
+	b.w.State.Actions["failed"] = &signalbox.Action{ID: "failed", Incident: incident, Undoes: a.ID, Stage: signalbox.Broken, Reason: "refused", Receipt: signalbox.Receipt{At: b.w.Now}, Step: *a.Forecast.Undo, EndedAt: b.w.Now}
+	b.inc().Actions = append(b.inc().Actions, "failed")
+}

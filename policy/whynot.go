@@ -21,7 +21,7 @@ func (h *Handbook) WhyNot(w *World, id signalbox.IncidentID, name string) (d sig
 	}
 	l := newLook(h, w, inc)
 	d = l.finish(l.whyNot(r))
-	d.Hands, d.Demote, d.Want, d.Page, d.GaveUp = nil, "", nil, nil, ""
+	d.Hands, d.Demote, d.Demotes, d.Want, d.Page, d.GaveUp = nil, "", "", nil, nil, ""
 	return d, true
 }
 

@@ -27,15 +27,15 @@ func (l *loop) consequences(w *write, inc *signalbox.Incident, d *signalbox.Deci
 		w.entry(journal.ApprovalAsked, inc.ID, "", d.Approval)
 	}
 	for _, h := range d.Hands {
-		l.target(w, h.Target).Hand = &signalbox.Hand{At: now, Found: h.Found}
+		l.target(w, h.Target).Hand = &signalbox.Hand{At: now, Found: h.Found, Position: h.Position}
 		w.entry(journal.HandFound, inc.ID, "", h)
 	}
 	if d.Told != "" {
 		told(inc, d.Told)
 	}
-	if d.Demote != "" && inc.Plan != nil {
-		l.policyState(w, inc.Plan.Policy).Record.ByHand++
-		l.demote(w, inc.ID, inc.Plan.Policy, d.Demote)
+	if d.Demotes != "" && l.state.Policies[d.Demotes] != nil {
+		l.policyState(w, d.Demotes).Record.ByHand++
+		l.demote(w, inc.ID, d.Demotes, d.Demote)
 	}
 	if d.Page != nil && len(d.Page.Plan) > 0 && d.Verdict == signalbox.Escalate && d.Plan != nil && told(inc, policy.ToldPlan+d.Plan.Policy) {
 		l.policyState(w, d.Plan.Policy).Record.Suggested++

@@ -235,8 +235,8 @@ func (l *loop) reconfigured() {
 			w = &write{}
 		}
 	}
-	for name := range l.state.Policies {
-		if _, ok := set.Policies[name]; !ok && len(w.deletes) < chunk {
+	for name, ps := range l.state.Policies {
+		if _, ok := set.Policies[name]; !ok && ps.Demoted == nil && len(w.deletes) < chunk { // it comes back as it went
 			w.deletes = append(w.deletes, signalbox.PolicyKey(name))
 		}
 	}

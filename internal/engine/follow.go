@@ -327,6 +327,9 @@ func (l *loop) freed(w *write, a *signalbox.Action, t *signalbox.TargetState) {
 			t.Thrown = a.ID
 		}
 	}
+	if a.Stage == signalbox.Done {
+		t.Accepted = ""
+	}
 }
 
 // giveBack returns to the budgets what an action spent that had no effect; one

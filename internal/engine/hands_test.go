@@ -6,6 +6,7 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/policy"
 )
 
 // byHand has somebody else put the switch to a position.
@@ -64,6 +65,136 @@ func TestHandHoldsUntilItIsReleased(t *testing.T) {
 		expect(t, "effects once it is released", w.target.log(), "b a")
 		if n := len(w.status().Incidents); n != 0 {
 			t.Errorf("%d incidents are open, want none", n)
+		}
+		w.audit(nil)
+	})
+}
+
+// What a person has taken back while its incident was well again does not stand
+// any more: the next incident finds no hand, and throws the switch.
+func TestTakenBackByHandStandsNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, flipPolicy())
+		w.start()
+		w.after(20 * time.Second)
+		w.make(readsLag, "db/eu", 5)
+		w.after(20 * time.Second)
+		expect(t, "effects", w.target.log(), "b")
+		w.make(readsLag, "db/eu", 0)
+		w.after(time.Minute)
+		w.target.byHand("a")
+		w.after(10 * time.Minute)
+		if st := w.status(); len(st.Incidents) != 0 || len(st.Thrown) != 0 {
+			t.Fatalf("open: %+v, thrown: %+v", st.Incidents, st.Thrown)
+		}
+		if p := w.state().Policies["failover"]; p.Demoted != nil || p.Record.ByHand != 0 {
+			t.Errorf("who puts back what is left once all is well is against nobody: %+v", p)
+		}
+		w.again()
+		w.make(readsLag, "db/eu", 5)
+		w.after(time.Minute)
+		expect(t, "effects of the next incident", w.target.log(), "b b")
+		w.audit(nil)
+	})
+}
+
+// A switch that stays thrown after its incident is put elsewhere by a person: the
+// next incident yields, until the person releases it. It goes on from there, and
+// yields again to the next hand.
+func TestReleasedHandIsAccepted(t *testing.T) {
+	for _, to := range []string{"a", "c"} {
+		synctest.Test(t, func(t *testing.T) {
+			p := flipPolicy()
+			p.Runbook[0].Undo = signalbox.UndoNever
+			w := newWorld(t, p)
+			w.start()
+			w.after(20 * time.Second)
+			w.make(readsLag, "db/eu", 5)
+			w.after(20 * time.Second)
+			w.make(readsLag, "db/eu", 0)
+			w.after(10 * time.Minute)
+			if st := w.status(); len(st.Incidents) != 0 || len(st.Thrown) != 1 {
+				t.Fatalf("open: %+v, thrown: %+v", st.Incidents, st.Thrown)
+			}
+			w.target.byHand(to)
+			w.make(readsLag, "db/eu", 5)
+			w.after(time.Minute)
+			expect(t, "effects with a hand on it", w.target.log(), "b")
+			release := signalbox.Control{Kind: signalbox.Release, Scope: "target/" + string(theTarget), Who: "@be-lead", Reason: "done"}
+			if err := w.engine.Control(t.Context(), release); err != nil {
+				t.Fatal(err)
+			}
+			if st := w.status(); len(st.Thrown) != 0 {
+				t.Errorf("after the release: thrown %+v", st.Thrown)
+			}
+			w.again()
+			w.after(time.Minute)
+			expect(t, "effects once it is released", w.target.log(), "b b")
+			w.make(readsLag, "db/eu", 0)
+			w.after(10 * time.Minute)
+			w.target.byHand(to)
+			w.make(readsLag, "db/eu", 5)
+			w.after(time.Minute)
+			expect(t, "effects with another hand on it", w.target.log(), "b b")
+			w.audit(nil)
+		})
+	}
+}
+
+// A person who puts back what one incident's action threw, while it is ill, is
+// against its policy: also where another incident finds it.
+func TestHandFoundByAnotherIncidentDemotesWhoThrew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one, two := flips("one", readsLag, "read-endpoint", "b"), flips("two", plainOne, "read-endpoint", "b")
+		w := newWorld(t, one, two)
+		w.start()
+		w.after(20 * time.Second)
+		w.make(readsLag, "db/eu", 5)
+		w.after(10 * time.Second)
+		expect(t, "effects", w.target.log(), "b")
+		w.target.byHand("a")
+		w.make(plainOne, "queue/psp", 5)
+		w.after(30 * time.Second)
+		expect(t, "effects with a hand on it", w.target.log(), "b")
+		ps := w.state().Policies
+		if one, two := ps["one"], ps["two"]; one.Demoted == nil || one.Record.ByHand != 1 || two.Demoted != nil {
+			t.Errorf("one: %+v, two: %+v", one, two)
+		}
+		w.audit(nil)
+	})
+}
+
+// A policy that leaves the configuration and comes back comes back as it went.
+func TestDemotionOutlivesItsPolicy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, flipPolicy())
+		w.start()
+		w.after(20 * time.Second)
+		w.make(readsLag, "db/eu", 5)
+		w.after(20 * time.Second)
+		w.target.byHand("a")
+		w.after(2 * time.Minute)
+		demoted := w.state().Policies["failover"].Demoted
+		if demoted == nil {
+			t.Fatal("it was not demoted")
+		}
+		swap := func(hash string, policies ...policy.Policy) {
+			t.Helper()
+			old := w.set.Remediators
+			w.configure(hash, policies...)
+			w.set.Remediators = old
+			if err := w.engine.Swap(t.Context(), w.set); err != nil {
+				t.Fatal(err)
+			}
+			w.after(time.Minute)
+		}
+		swap("without", flips("another", plainOne, "other", "b"))
+		swap("with", flipPolicy())
+		if ps := w.state().Policies["failover"]; ps.Demoted == nil || *ps.Demoted != *demoted {
+			t.Errorf("got %+v, want %+v", ps.Demoted, demoted)
+		}
+		if _, kept := w.state().Policies["another"]; kept {
+			t.Error("what was not demoted is not kept")
 		}
 		w.audit(nil)
 	})

@@ -114,6 +114,7 @@ func (l *loop) release(w *write, next *signalbox.Controls, c signalbox.Control) 
 		}
 		if l.state.Targets[t] != nil {
 			ts := l.target(w, t)
+			l.accept(ts)
 			ts.Ineffective, ts.Hand = 0, nil
 			ts.StoppedAt = time.Time{}
 		}
@@ -139,6 +140,36 @@ func (l *loop) release(w *write, next *signalbox.Controls, c signalbox.Control) 
 		return fmt.Errorf("nothing is taken with scope %q", c.Scope)
 	}
 	return nil
+}
+
+// accept takes a target over as the hand that was found on it has left it. What an
+// incident had thrown that is over by now does not stand any more.
+func (l *loop) accept(ts *signalbox.TargetState) {
+	if ts.Hand == nil {
+		return
+	}
+	ts.Accepted = ts.Hand.Position
+	a := l.state.Actions[ts.Thrown]
+	if a == nil || a.Step.Tool || ts.Accepted == "" || ts.Accepted == a.Step.To {
+		return
+	}
+	if inc := l.state.Incidents[a.Incident]; inc == nil || inc.Closed() {
+		ts.Thrown = ""
+	}
+}
+
+// takenBack puts on record that a person has taken an action back: it stands no
+// more.
+func (l *loop) takenBack(w *write, id signalbox.ActionID) {
+	a := l.state.Actions[id]
+	if a == nil {
+		return
+	}
+	for _, t := range a.Forecast.Targets {
+		if ts := l.state.Targets[t]; ts != nil && ts.Thrown == id {
+			l.target(w, t).Thrown = ""
+		}
+	}
 }
 
 // handBack lets automation go on with an incident.

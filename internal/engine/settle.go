@@ -54,6 +54,9 @@ func (l *loop) settle(d *signalbox.Decision, now time.Time) {
 func (l *loop) resolve(w *write, d *signalbox.Decision, now time.Time) {
 	inc := l.incident(w, d.Incident)
 	inc.End, inc.ClosedAt, inc.EndReason = d.End, now, blocking(d)
+	for _, id := range d.Back {
+		l.takenBack(w, id)
+	}
 	w.entry(journal.IncidentClosed, d.Incident, "", d)
 	l.leavePage(w, inc)
 	l.e.o.Log.Info("incident closed", "incident", d.Incident, "subject", inc.Reading.Subject, "end", d.End, "because", inc.EndReason)

@@ -105,6 +105,9 @@ owners:
   backend: {primary: "@be-lead", escalation: pagerduty, pagerduty: {primary_key_file: secrets/backend, url: %q}}
 `, b.pagerURL, b.pagerURL))
 	t.Cleanup(func() {
+		if t.Failed() {
+			b.tellOpen()
+		}
 		b.kill()
 		if v := pager.Violations(); len(v) > 0 {
 			t.Errorf("the pager's contract was broken: %q", v)
@@ -249,6 +252,21 @@ func (b *box) status() engine.Status {
 		b.t.Fatal(err)
 	}
 	return st
+}
+
+// tellOpen logs what a story that failed has left open, and why.
+func (b *box) tellOpen() {
+	var st engine.Status
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := b.get(ctx, "/api/v1/status", &st); err != nil {
+		b.t.Logf("the daemon's status: %v", err)
+		return
+	}
+	for _, inc := range st.Incidents {
+		b.t.Logf("open: %s of %s on %s: %+v", inc.ID, inc.Reading.Detector, inc.Reading.Subject, inc.Because)
+	}
+	b.t.Logf("thrown: %+v", st.Thrown)
 }
 
 // operate runs signalboxctl, and returns what it said and its exit code.
