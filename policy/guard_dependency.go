@@ -42,14 +42,15 @@ func (l *look) dependsOn() []string {
 }
 
 // root is the open incident, of something that the incident depends on, that
-// depends on no other one that is ill; nil: there is none.
+// depends on no other one that is ill; nil: there is none. What is silenced is
+// neither acted on nor paged, so that nothing waits for it.
 func (l *look) root(depends []string) *signalbox.Incident {
 	var root *signalbox.Incident
 	for _, subject := range depends { // the farthest comes last, and counts
 		l.read(signalbox.SubjectKey(subject))
 		var ill *signalbox.Incident
 		for _, inc := range l.w.State.OpenOn(subject) {
-			if inc.ID == l.inc.ID || inc.Reading.Condition == signalbox.Clear || inc.Reading.Suppressed != "" {
+			if inc.ID == l.inc.ID || !l.isIll(inc) {
 				continue
 			}
 			if ill == nil || cmp.Or(inc.OpenedAt.Compare(ill.OpenedAt), strings.Compare(string(inc.ID), string(ill.ID))) < 0 {
@@ -61,6 +62,14 @@ func (l *look) root(depends []string) *signalbox.Incident {
 		}
 	}
 	return root
+}
+
+// isIll reports whether an incident tells of an illness that somebody hears of: it
+// is not over, not silenced, and no deploy or migration that is under way.
+func (l *look) isIll(inc *signalbox.Incident) bool {
+	r := &inc.Reading
+	change := slices.ContainsFunc(l.h.config.Changes, func(c Change) bool { return c.Detector == r.Detector })
+	return r.Condition != signalbox.Clear && r.Suppressed == "" && !change && l.silenced(r) == ""
 }
 
 // mostDepth bounds how far dependencies are followed.

@@ -52,6 +52,33 @@ func TestGuardDependency(t *testing.T) {
 	b.want(signalbox.Act, "dependency")
 }
 
+// Nothing waits for what nobody hears of: what is silenced, by its source or for
+// all incidents. A deploy is no illness.
+func TestGuardDependencyUnheard(t *testing.T) {
+	c := configOf(failover())
+	c.Depends, c.Silences = []Dependency{{Subject: "db/*", On: []string{"disk"}}}, true
+	c.Changes = []Change{{Name: "roll", Detector: "rollout"}}
+	c.Detectors = append(c.Detectors, Detector{Name: "rollout", Owner: "backend"})
+	b := newBoxOf(t, c)
+	b.inc().OpenedAt = noon.Add(-time.Minute)
+	b.see("rollout", "core/api", signalbox.Clear, 0)
+	b.w.Facts.Silenced.At = noon
+	disk := b.ill("disk", "d1")
+	d := b.want(signalbox.Hold, "dependency")
+	b.readsAll(d, signalbox.SilencesKey)
+	disk.Reading.Suppressed = "a silence"
+	b.want(signalbox.Act, "dependency")
+	disk.Reading.Suppressed = ""
+	subject := signalbox.Matcher{Name: "subject", Matches: func(v string) bool { return v == "disk" }}
+	b.w.Facts.Silenced.List = []signalbox.Silence{{ID: "s1", Matchers: []signalbox.Matcher{subject}, Until: noon.Add(time.Minute)}}
+	if d := b.want(signalbox.Act, "dependency"); !d.Until.IsZero() && d.Until.After(noon.Add(time.Minute)) {
+		t.Errorf("it must look again when the silence ends: %s", d.Until)
+	}
+	b.w.Facts.Silenced.List = nil
+	disk.Reading.Detector = "rollout"
+	b.want(signalbox.Act, "dependency")
+}
+
 func TestDependsOn(t *testing.T) {
 	h := leaning(t, Dependency{Subject: "app/{{a}}/{{b}}", On: []string{"db/{{b}}", "cache/{{a}}"}}, Dependency{Subject: "same/{{a}}/{{a}}", On: []string{"x"}}).h
 	for subject, want := range map[string][]string{

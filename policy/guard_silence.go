@@ -3,6 +3,8 @@ package policy
 import (
 	"fmt"
 	"time"
+
+	signalbox "github.com/signalbox/signalbox"
 )
 
 // guardSilence holds what Alertmanager holds, by a silence or an inhibition: who
@@ -40,10 +42,10 @@ func (l *look) silencesAge() answer {
 // silencesOld is how old the silences may be that are relied on.
 const silencesOld = 5 * time.Minute
 
-// silenced finds a silence of Alertmanager's that matches the incident, for
-// incidents that are not its own alerts: its labels, with its detector as
-// alertname and its subject.
-func (l *look) silenced() string {
+// silenced finds a silence of Alertmanager's that matches what an incident is
+// about, for incidents that are not its own alerts: its labels, with its detector
+// as alertname and its subject.
+func (l *look) silenced(r *signalbox.Reading) string {
 	if !l.h.config.Silences {
 		return ""
 	}
@@ -55,7 +57,7 @@ func (l *look) silenced() string {
 		}
 		all := true
 		for _, m := range s.Matchers {
-			all = all && m.Matches(l.label(m.Name))
+			all = all && m.Matches(labelOf(r, m.Name))
 		}
 		if all {
 			l.at(s.Until)
@@ -65,8 +67,7 @@ func (l *look) silenced() string {
 	return ""
 }
 
-func (l *look) label(name string) string {
-	r := &l.inc.Reading
+func labelOf(r *signalbox.Reading, name string) string {
 	switch v, ok := r.Labels[name]; {
 	case ok:
 		return v

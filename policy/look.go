@@ -172,7 +172,7 @@ func (l *look) suppressed() string {
 		held = l.own.Suppressed
 	}
 	if held == "" {
-		held = l.silenced()
+		held = l.silenced(&l.inc.Reading)
 	}
 	return held
 }
