@@ -117,10 +117,10 @@ func (m *move) undone() string {
 // ask asks a person, by the incident's page and by the list of what waits.
 func (l *look) ask(m *move, id signalbox.ApprovalID, bound, why string, changed bool) signalbox.Decision {
 	within, two := defaultApprove, false
-	if m.rule != nil {
-		two = m.rule.TwoPersons
-		if m.rule.ApproveWithin > 0 {
-			within = m.rule.ApproveWithin
+	if r := l.h.rules[m.policy()]; r != nil { // as it is configured now, also on the way back
+		two = r.TwoPersons
+		if r.ApproveWithin > 0 {
+			within = r.ApproveWithin
 		}
 	}
 	a := &signalbox.Approval{
