@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	signalbox "github.com/signalbox/signalbox"
 )
@@ -30,14 +31,26 @@ func guardConflict(l *look, m *move) answer {
 		ids := slices.Sorted(maps.Keys(by))
 		for _, id := range ids {
 			if id != l.inc.ID && stricter(mine, l.inc.ID, by[id], id) {
-				return answer{
-					waits, fmt.Sprintf("policy %s wants %s at %s for incident %s, and %s, which is the stricter, waits", by[id].Policy, m.step.Name, to, id, m.plan.Policy),
-					lifts["conflict"],
-				}
+				detail := fmt.Sprintf("policy %s wants %s at %s for incident %s, and %s, which is the stricter, waits", by[id].Policy, m.step.Name, to, id, m.plan.Policy)
+				return l.waitsFor(conflictWithin, answer{detail: detail, lifts: lifts["conflict"]})
 			}
 		}
 	}
 	return answer{effect: passes, detail: "nobody with more right wants " + m.step.Name + " elsewhere"}
+}
+
+// conflictWithin is how long the one with more right may take to throw a switch,
+// or to want it no more, before the owner of the stricter is told that it waits.
+const conflictWithin = 2 * time.Minute
+
+// waitsFor holds for a while after the incident opened, and then holds and pages.
+func (l *look) waitsFor(d time.Duration, a answer) answer {
+	a.effect = blocks
+	if end := l.inc.OpenedAt.Add(d); l.now.Before(end) {
+		l.at(end)
+		a.effect = waits
+	}
+	return a
 }
 
 // want is where a move wants its switch.

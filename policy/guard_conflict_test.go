@@ -32,6 +32,20 @@ func TestGuardConflict(t *testing.T) {
 	}
 }
 
+// The stricter waits a while for the other, and then its owner is told.
+func TestGuardConflictIsTold(t *testing.T) {
+	b := newBox(t)
+	b.w.Facts.PutWant("00", &signalbox.Want{Switch: "read-endpoint", To: "c", Policy: "other", Autonomy: Auto})
+	if d := b.blocked("conflict", "which is the stricter, waits"); d.Verdict != signalbox.Hold || d.Until.IsZero() || d.Until.After(noon.Add(conflictWithin)) {
+		t.Errorf("got %s until %s, want it to wait", d.Verdict, d.Until)
+	}
+	b.later(conflictWithin)
+	b.foresee(throwTo("b"), "a")
+	if d := b.blocked("conflict", "which is the stricter, waits"); d.Verdict != signalbox.Escalate {
+		t.Errorf("got %s, want its owner to be told", d.Verdict)
+	}
+}
+
 // Whom it waits for is told alike each time, whatever the order of a map.
 func TestGuardConflictNamesTheSame(t *testing.T) {
 	b := newBox(t)

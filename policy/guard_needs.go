@@ -70,11 +70,7 @@ func guardNeeds(l *look, m *move) answer {
 	if len(silent) > 0 {
 		detail += "; not seen by " + strings.Join(silent, ", ")
 	}
-	if end := l.inc.OpenedAt.Add(corroborateWithin); l.now.Before(end) {
-		l.at(end)
-		return answer{effect: waits, detail: detail}
-	}
-	return answer{effect: blocks, detail: detail}
+	return l.waitsFor(corroborateWithin, answer{detail: detail})
 }
 
 // hear counts the origin of a breach that is fresh, and reports whether the

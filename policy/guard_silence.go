@@ -32,11 +32,7 @@ func (l *look) silencesAge() answer {
 		return answer{effect: passes}
 	}
 	detail := fmt.Sprintf("Alertmanager's silences were read %s, at most %s old are relied on", clock(at), span(silencesOld))
-	if end := l.inc.OpenedAt.Add(corroborateWithin); l.now.Before(end) {
-		l.at(end)
-		return answer{waits, detail, lifts}
-	}
-	return answer{blocks, detail, lifts}
+	return l.waitsFor(corroborateWithin, answer{detail: detail, lifts: lifts})
 }
 
 // silencesOld is how old the silences may be that are relied on.
