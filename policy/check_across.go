@@ -22,9 +22,7 @@ func (h *Handbook) addGuards() (errs []error) {
 	for i := range h.config.Blast {
 		errs = append(errs, h.addBlast(&h.config.Blast[i])...)
 	}
-	if f := h.config.Flapping; f.Window < 0 || f.After < 0 || f.Pause < 0 || f.Stop < 0 || f.Stop > 0 && f.Stop <= f.After {
-		errs = append(errs, fmt.Errorf("guards: flapping must not be negative, and stop above after, got %+v", f))
-	}
+	errs = append(errs, h.config.Flapping.check()...)
 	errs = append(errs, h.addChanges()...)
 	errs = append(errs, h.addOwners()...)
 	for i, d := range h.config.Depends {
