@@ -77,24 +77,6 @@ func flapping(s spot, f policy.Flapping) {
 	}
 }
 
-// scopeRule reports a scope that names nothing of the configuration.
-func (l *loader) scopeRule(s spot, scope string) {
-	kind, name, _ := strings.Cut(scope, "/")
-	switch {
-	case scope == "all" || strings.Contains(name, "*"):
-	case kind == "owner":
-		if _, ok := l.ownerOf[name]; !ok && l.ownerOf != nil {
-			s.fail("must be the scope of an owner that is configured", scope)
-		}
-	case kind == "class":
-		if !slices.Contains([]string{"A", "B", "C", "D"}, name) {
-			s.fail("must be the scope of a class: class/A to class/D", scope)
-		}
-	case name == "" || !slices.Contains([]string{"policy", "kind", "target"}, kind):
-		s.fail("must be a scope: owner/NAME, class/A to class/D, kind/NAME, policy/NAME or target/TARGET", scope)
-	}
-}
-
 func (l *loader) blast(s spot, name string, keys blastKeys) {
 	for _, item := range items(s.key("detectors")) {
 		reference(item, "a detector", l.detectorOf)
