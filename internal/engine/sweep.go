@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
@@ -24,6 +26,7 @@ func (l *loop) sweep(now time.Time) {
 			l.drop(&w, id, inc, now)
 		}
 	}
+	l.dropWords(&w)
 	if len(w.deletes) > 0 {
 		w.entry(journal.IncidentForgotten, "", "", nil)
 	}
@@ -61,6 +64,23 @@ func (l *loop) drop(w *write, id signalbox.IncidentID, inc *signalbox.Incident, 
 	if last {
 		delete(l.index.latest, k)
 	}
+}
+
+// dropWords takes the words off the controls of which nothing is left to do: what
+// they are about is over, or was taken back, or stays.
+func (l *loop) dropWords(w *write) {
+	idle := func(c signalbox.Control) bool {
+		id := signalbox.IncidentID(strings.TrimPrefix(c.Scope, "incident/"))
+		inc := l.state.Incidents[id]
+		return c.Kind == signalbox.TakeBack && (inc == nil || inc.Closed() || len(l.thrownNow(l.state, id)) == 0 || l.staysThrown(id) != "")
+	}
+	next := l.state.Controls
+	if !slices.ContainsFunc(next.Words, idle) {
+		return
+	}
+	next.Words = slices.DeleteFunc(slices.Clone(next.Words), idle)
+	w.require(l.state, signalbox.ControlsKey)
+	w.put(journal.PutControls(next))
 }
 
 // strip leaves of a closed incident what it was and when it opened.

@@ -121,3 +121,32 @@ func TestManyActionsAreForgotten(t *testing.T) {
 		w.halt()
 	})
 }
+
+// A word that nothing can be done on is refused, with how to do it by hand; and
+// one whose incident is gone is not kept.
+func TestWordsThatNothingIsDoneOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := flipPolicy()
+		p.Runbook[0].Undo = signalbox.UndoNever
+		w := newWorld(t, p)
+		gone := signalbox.Controls{Words: []signalbox.Control{{Kind: signalbox.TakeBack, Scope: "incident/0000000000000001", Who: "test"}}}
+		rec := journal.Record{Kind: journal.Housekeeping, At: time.Now(), Put: []journal.Change{journal.PutControls(gone)}}
+		if _, err := w.reader().Write(t.Context(), nil, nil, []journal.Record{rec}, nil); err != nil {
+			t.Fatal(err)
+		}
+		w.start()
+		w.after(20 * time.Second)
+		w.make(readsLag, "db/eu", 5)
+		w.after(20 * time.Second)
+		word := signalbox.Control{Kind: signalbox.TakeBack, Scope: "incident/" + ids(w.status()), Who: "test", Reason: "test"}
+		err := w.engine.Control(t.Context(), word)
+		if want := "read-endpoint has undo: never, and is taken back by hand: kubectl patch … a"; err == nil || err.Error() != want {
+			t.Errorf("got %v, want %q", err, want)
+		}
+		expect(t, "effects", w.target.log(), "b")
+		if words := w.state().Controls.Words; len(words) != 0 {
+			t.Errorf("kept: %v", words)
+		}
+		w.halt()
+	})
+}
