@@ -82,7 +82,7 @@ type Incident struct {
 	GaveUp string `json:"gave_up,omitempty"`
 
 	// Recent are the openings of earlier incidents on the same subject, of the
-	// same detector, within the last hours, oldest first.
+	// same detector, within the last day or the window of `flapping`, oldest first.
 	Recent []time.Time `json:"recent,omitempty"`
 	// Told are the policies whose record has counted this incident: "would/NAME".
 	Told []string `json:"told,omitempty"`

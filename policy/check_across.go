@@ -22,9 +22,7 @@ func (h *Handbook) addGuards() (errs []error) {
 	for i := range h.config.Blast {
 		errs = append(errs, h.addBlast(&h.config.Blast[i])...)
 	}
-	if f := h.config.Flapping; f.Window < 0 || f.After < 0 || f.Pause < 0 || f.Stop < 0 || f.Stop > 0 && f.Stop <= f.After {
-		errs = append(errs, fmt.Errorf("guards: flapping must not be negative, and stop above after, got %+v", f))
-	}
+	errs = append(errs, h.config.Flapping.check()...)
 	errs = append(errs, h.addChanges()...)
 	errs = append(errs, h.addOwners()...)
 	for i, d := range h.config.Depends {
@@ -111,32 +109,4 @@ func (h *Handbook) changeOf(detector string) string {
 
 func (h *Handbook) isChange(name string) bool {
 	return slices.ContainsFunc(h.config.Changes, func(c Change) bool { return c.Name == name })
-}
-
-// checkCycles looks that no pattern of a dependency leads back to itself: what
-// depends on what depends on it would wait for ever.
-func (h *Handbook) checkCycles() (errs []error) {
-	leads := func(from, to *dependency) bool {
-		return slices.ContainsFunc(from.on, func(on string) bool { return to.subject.MatchString(placeholder.ReplaceAllString(on, "x")) })
-	}
-	for i, begin := range h.depends {
-		seen, level := map[*dependency]bool{}, []*dependency{begin}
-		for len(level) > 0 {
-			var next []*dependency
-			for _, d := range level {
-				for _, to := range h.depends {
-					if !leads(d, to) || seen[to] {
-						continue
-					}
-					if to == begin {
-						return append(errs, fmt.Errorf("depends_on[%d]: %q depends on itself, by %q", i, h.config.Depends[i].Subject, d.on))
-					}
-					seen[to] = true
-					next = append(next, to)
-				}
-			}
-			level = next
-		}
-	}
-	return errs
 }

@@ -63,10 +63,10 @@ type Blast struct {
 // Flapping bounds what comes again and again: the incidents of one subject, and
 // the actions on one target. The zero value takes the defaults.
 type Flapping struct {
-	Window time.Duration // looked back; 0: 1h
-	After  int           // from so many on, each next one waits twice as long; 0: 3
+	Window time.Duration // looked back; 0: 1h; at most MaxFlapWindow
+	After  int           // from so many on, each next one waits twice as long, a day at most; 0: 3
 	Pause  time.Duration // of the first wait; 0: 1m
-	Stop   int           // from so many on automation stops and pages; 0: 6
+	Stop   int           // from so many on automation stops and pages; 0: 6; at most MaxFlapStop
 }
 
 // Dependency says that subjects depend on others: while one of those is ill,

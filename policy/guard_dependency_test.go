@@ -2,6 +2,7 @@ package policy
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,8 +93,14 @@ func TestDependsOn(t *testing.T) {
 
 func TestDependencyRefused(t *testing.T) {
 	for want, depends := range map[string][]Dependency{
-		`on "db/{{b}}": label "b" is not in subject "app/{{a}}"`: {{Subject: "app/{{a}}", On: []string{"db/{{b}}"}}},
-		`"app/{{a}}" depends on itself`:                          {{Subject: "app/{{a}}", On: []string{"db/{{a}}"}}, {Subject: "db/*", On: []string{"app/main"}}},
+		`on "db/{{b}}": label "b" is not in subject "app/{{a}}"`:                        {{Subject: "app/{{a}}", On: []string{"db/{{b}}"}}},
+		`depends_on[0]: "app/{{a}}" depends on itself: app/main on db/main on app/main`: {{Subject: "app/{{a}}", On: []string{"db/{{a}}"}}, {Subject: "db/*", On: []string{"app/main"}}},
+		`"db/{{cluster}}" depends on itself: db/x on disk/x on db/x`:                    {{Subject: "db/{{cluster}}", On: []string{"disk/{{cluster}}"}}, {Subject: "disk/{{cluster}}", On: []string{"db/{{cluster}}"}}},
+		`"app/{{name}}" depends on itself: app/db on db on app/db`:                      {{Subject: "app/{{name}}", On: []string{"{{name}}"}}, {Subject: "db", On: []string{"app/db"}}},
+		`"{{name}}" depends on itself: db-x on app/db-x on db-x`:                        {{Subject: "{{name}}", On: []string{"app/{{name}}"}}, {Subject: "app/db-{{of}}", On: []string{"db-{{of}}"}}},
+		`"db/{{a}}/{{b}}" depends on itself: db/x/x on db/x/x`:                          {{Subject: "db/{{a}}/{{b}}", On: []string{"db/{{b}}/{{a}}"}}},
+		`"p/{{a}}/{{b}}" depends on itself: p/eu/eu on q/eu/eu on p/eu/eu`:              {{Subject: "p/{{a}}/{{b}}", On: []string{"q/{{a}}/{{b}}"}}, {Subject: "q/eu/{{b}}", On: []string{"p/{{b}}/{{b}}"}}},
+		`"one/{{a}}" depends on itself: one/eu on two/eu on one/eu`:                     {{Subject: "one/{{a}}", On: []string{"two/{{a}}"}}, {Subject: "two/eu", On: []string{"one/eu"}}},
 	} {
 		c := configOf(failover())
 		c.Depends = depends
@@ -101,24 +108,76 @@ func TestDependencyRefused(t *testing.T) {
 	}
 }
 
-// No subject ever waits for itself, whatever depends on what.
-func TestPropertyDependenciesEnd(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		subjects := []string{"a", "b", "c", "d", "e"}
+// Labels that lead from one to the next, and never back, are taken.
+func TestDependencyTaken(t *testing.T) {
+	for name, depends := range map[string][]Dependency{
+		"shorter each time": {{Subject: "disk/{{a}}-1", On: []string{"disk/{{a}}"}}},
+		"longer each time":  {{Subject: "disk/{{a}}", On: []string{"disk/{{a}}-1"}}},
+		"another place":     {{Subject: "db/{{a}}/eu", On: []string{"db/{{a}}/us"}}, {Subject: "db/{{a}}/us", On: []string{"disk/{{a}}"}}},
+		"many labels":       {{Subject: "a/{{a}}/{{b}}/{{c}}/{{d}}/{{e}}", On: []string{"b/{{e}}/{{d}}/{{c}}/{{b}}/{{a}}"}}},
+	} {
 		c := configOf(failover())
-		for range rapid.IntRange(0, 8).Draw(t, "n") {
-			c.Depends = append(c.Depends, Dependency{
-				Subject: rapid.SampledFrom(subjects).Draw(t, "subject"), On: []string{rapid.SampledFrom(subjects).Draw(t, "on")},
-			})
+		c.Depends = depends
+		if _, err := New(c); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
-		h, err := New(c)
-		if err != nil {
-			return
+	}
+}
+
+// What is taken holds no circle, whatever depends on what, by label or by name;
+// and what is refused for one does hold it.
+func TestPropertyDependenciesEnd(t *testing.T) {
+	part := rapid.SampledFrom([]string{"a", "b", "{{x}}", "{{y}}", "a-{{x}}", "a-b"})
+	words := []string{"a", "b", "a-a", "a-b", "a-a-b", "x", "a-x"}
+	subjects := slices.Clone(words)
+	for _, one := range words {
+		for _, two := range words {
+			subjects = append(subjects, one+"/"+two)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.Custom(func(t *rapid.T) string {
+			return strings.Join(rapid.SliceOfN(part, 1, 2).Draw(t, "parts"), "/")
+		})
+		c := configOf(failover())
+		for range rapid.IntRange(0, 4).Draw(t, "n") {
+			d := Dependency{Subject: text.Draw(t, "subject"), On: []string{text.Draw(t, "on")}}
+			if rapid.IntRange(0, 4).Draw(t, "any") == 0 {
+				d.Subject = strings.ReplaceAll(d.Subject, "b", "*")
+			}
+			if _, err := newDependency(d); err == nil {
+				c.Depends = append(c.Depends, d)
+			}
+		}
+		_, err := New(c)
+		h := &Handbook{}
+		for _, d := range c.Depends {
+			compiled, _ := newDependency(d)
+			h.depends = append(h.depends, compiled)
 		}
 		for _, s := range subjects {
-			if slices.Contains(h.dependsOn(s), s) {
+			if err == nil && comesBack(h, s, s, mostDepth) {
 				t.Fatalf("%s depends on itself: %v", s, c.Depends)
 			}
 		}
+		if err == nil {
+			return
+		}
+		_, way, _ := strings.Cut(err.Error(), "depends on itself: ")
+		if circle := strings.Split(way, " on "); !comesBack(h, circle[0], circle[0], len(circle)-1) {
+			t.Fatalf("refused, and %q does not come back: %v", circle[0], err)
+		}
 	})
+}
+
+// comesBack reports whether a subject is reached from another in so many steps.
+func comesBack(h *Handbook, from, to string, steps int) bool {
+	for _, d := range h.depends {
+		for _, on := range d.of(from) {
+			if on == to || steps > 1 && comesBack(h, on, to, steps-1) {
+				return true
+			}
+		}
+	}
+	return false
 }

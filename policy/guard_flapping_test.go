@@ -34,6 +34,51 @@ func TestGuardFlapping(t *testing.T) {
 	}
 }
 
+// A wait doubles up to a day, however often it opens.
+func TestFlappingPauseEnds(t *testing.T) {
+	for _, c := range []struct {
+		pause time.Duration
+		n     int
+		want  time.Duration
+	}{
+		{time.Minute, 3, time.Minute},
+		{time.Minute, 13, 1024 * time.Minute},
+		{time.Minute, 14, 24 * time.Hour},
+		{time.Minute, 99, 24 * time.Hour},
+		{time.Nanosecond, 99, 24 * time.Hour},
+		{36 * time.Hour, 3, 36 * time.Hour},
+		{36 * time.Hour, 99, 36 * time.Hour},
+	} {
+		f := Flapping{Window: MaxFlapWindow, After: 3, Pause: c.pause, Stop: MaxFlapStop}
+		if got := f.wait(c.n); got != c.want {
+			t.Errorf("opening %d with pause %s: waits %s, want %s", c.n, c.pause, got, c.want)
+		}
+		conf := configOf(failover())
+		conf.Flapping = f
+		b := newBoxOf(t, conf)
+		for range c.n - 1 {
+			b.inc().Recent = append(b.inc().Recent, noon.Add(-30*time.Minute))
+		}
+		b.blocked("flapping", "waits "+span(c.want))
+	}
+}
+
+func TestFlappingRefused(t *testing.T) {
+	for want, f := range map[string]Flapping{
+		"flapping.window must be above 0 and at most 168h, got 168h0m1s": {Window: MaxFlapWindow + time.Second},
+		"flapping.window must be above 0 and at most 168h, got -1ns":     {Window: -1},
+		"flapping.after must be at least 1, got -1":                      {After: -1},
+		"flapping.pause must be above 0, got -1ns":                       {Pause: -1},
+		"flapping.stop must be at most 100, got 101":                     {Stop: 101},
+		"flapping.stop must be more than after (6), got 6":               {After: 6},
+		"flapping.stop must be more than after (3), got 3":               {Stop: 3},
+	} {
+		c := configOf(failover())
+		c.Flapping = f
+		refused(t, c, want)
+	}
+}
+
 // The cooldown of a target doubles with each action beyond the second in a day.
 func TestCooldownDoubles(t *testing.T) {
 	for n, rest := range map[int]time.Duration{1: 15 * time.Minute, 2: 15 * time.Minute, 3: 30 * time.Minute, 5: 2 * time.Hour} {

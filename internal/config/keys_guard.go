@@ -48,14 +48,14 @@ type blastKeys struct {
 
 // flappingKeys bounds what comes again and again.
 type flappingKeys struct {
-	// How far is looked back.
+	// How far is looked back, at most 7d.
 	Window kind.Duration `yaml:"window,omitempty" default:"1h"`
-	// From so many incidents of one subject on, each next one waits twice as long.
+	// From so many incidents of one subject on, each next one waits twice as long, a day at most.
 	After int `yaml:"after,omitempty" jsonschema:"minimum=1" default:"3"`
 	// The first wait.
 	Pause kind.Duration `yaml:"pause,omitempty" default:"1m"`
-	// From so many on automation stops, and pages.
-	Stop int `yaml:"stop,omitempty" jsonschema:"minimum=2" default:"6"`
+	// From so many on automation stops, and pages; at most 100.
+	Stop int `yaml:"stop,omitempty" jsonschema:"minimum=2,maximum=100" default:"6"`
 }
 
 // freezeKeys is a time in which nothing is thrown: from one moment to another, at

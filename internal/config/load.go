@@ -28,6 +28,7 @@ type loader struct {
 	switchOf   map[string]*Switch
 	toolOf     map[string]*Tool
 	detectorOf map[string]*Detector
+	policies   []string // their names; nil: there is no list of them
 	changes    []string
 	earlier    []string        // ids of the steps of the runbook before the one at hand
 	whole      bool            // each step of the runbook at hand could be resolved
@@ -69,6 +70,7 @@ func (l *loader) load(root spot) {
 	if root.key("ownership").has() {
 		blocks(root.key("ownership"), l.ownership)
 	}
+	l.policies = policyNames(root.key("policies"))
 	l.guards(root.key("guards"))
 	if root.key("depends_on").has() {
 		blocks(root.key("depends_on"), l.dependency)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/alertmanager/timeinterval"
+	"github.com/signalbox/signalbox/internal/kind"
 	"github.com/signalbox/signalbox/policy"
 )
 
@@ -24,8 +25,8 @@ func (l *loader) guards(s spot) {
 	c := &l.cfg.Policy
 	c.Budget, c.Ineffective, c.DependWait, c.AcknowledgeTakes = rates(keys.Budget), keys.Ineffective, keys.DependWait.Std(), keys.AcknowledgeTakes
 	c.Flapping = policy.Flapping{Window: keys.Flapping.Window.Std(), After: keys.Flapping.After, Pause: keys.Flapping.Pause.Std(), Stop: keys.Flapping.Stop}
-	if at := s.find("flapping.stop"); at.has() && len(s.report.list) == from && keys.Flapping.Stop <= keys.Flapping.After {
-		at.fail(fmt.Sprintf("must be more than after (%d)", keys.Flapping.After), keys.Flapping.Stop)
+	if !slices.ContainsFunc(s.report.list[from:], func(p Problem) bool { return strings.HasPrefix(p.Path, "flapping") }) {
+		flapping(s.key("flapping"), c.Flapping)
 	}
 	for _, scope := range words(keys.Budgets) {
 		l.scopeRule(s.find("budgets").key(scope), scope)
@@ -58,21 +59,21 @@ func (l *loader) guards(s spot) {
 	}
 }
 
-// scopeRule reports a scope that names nothing of the configuration.
-func (l *loader) scopeRule(s spot, scope string) {
-	kind, name, _ := strings.Cut(scope, "/")
-	switch {
-	case scope == "all" || strings.Contains(name, "*"):
-	case kind == "owner":
-		if _, ok := l.ownerOf[name]; !ok && l.ownerOf != nil {
-			s.fail("must be the scope of an owner that is configured", scope)
-		}
-	case kind == "class":
-		if !slices.Contains([]string{"A", "B", "C", "D"}, name) {
-			s.fail("must be the scope of a class: class/A to class/D", scope)
-		}
-	case name == "" || !slices.Contains([]string{"policy", "kind", "target"}, kind):
-		s.fail("must be a scope: owner/NAME, class/A to class/D, kind/NAME, policy/NAME or target/TARGET", scope)
+// flapping reports what is beyond the openings that are kept.
+func flapping(s spot, f policy.Flapping) {
+	if at := s.key("window"); at.has() && (f.Window <= 0 || f.Window > policy.MaxFlapWindow) {
+		at.fail("must be above 0 and at most "+kind.Duration(policy.MaxFlapWindow).String()+": the openings of a subject are kept for so long", kind.Duration(f.Window))
+	}
+	if at := s.key("pause"); at.has() && f.Pause <= 0 {
+		at.fail("must be above 0", kind.Duration(f.Pause))
+	}
+	switch at := s.key("stop"); {
+	case f.Stop > policy.MaxFlapStop:
+		at.fail(fmt.Sprintf("must be at most %d: so many openings of a subject are kept", policy.MaxFlapStop), f.Stop)
+	case f.Stop <= f.After && at.has():
+		at.fail(fmt.Sprintf("must be more than after (%d)", f.After), f.Stop)
+	case f.Stop <= f.After:
+		s.key("after").fail(fmt.Sprintf("must be less than stop (%d)", f.Stop), f.After)
 	}
 }
 

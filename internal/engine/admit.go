@@ -72,8 +72,12 @@ func (l *loop) opened(w *write, r signalbox.Reading) {
 	l.e.o.Log.Info("incident opened", "incident", id, "detector", r.Detector, "subject", r.Subject, "owner", inc.Owner, "says", r.Summary)
 }
 
-// mostRecent bounds the openings that an incident remembers of those before it.
-const mostRecent = 32
+// The least that an incident remembers of the openings before it, whatever
+// `flapping` needs.
+const (
+	recentFor  = 24 * time.Hour
+	recentMost = 32
+)
 
 // recent are the openings of earlier incidents of a detector on a subject, as
 // far as the one before it is remembered.
@@ -84,9 +88,10 @@ func (l *loop) recent(w *write, r *signalbox.Reading) []time.Time {
 		return nil
 	}
 	all := append(slices.Clone(before.Recent), before.OpenedAt)
-	now := l.now()
-	all = slices.DeleteFunc(all, func(at time.Time) bool { return now.Sub(at) > 24*time.Hour })
-	return all[max(0, len(all)-mostRecent):]
+	now, flapping := l.now(), l.set().Handbook.Flapping()
+	kept := max(recentFor, flapping.Window)
+	all = slices.DeleteFunc(all, func(at time.Time) bool { return now.Sub(at) > kept })
+	return all[max(0, len(all)-max(recentMost, flapping.Stop)):]
 }
 
 func (l *loop) known(w *write, id signalbox.IncidentID) *signalbox.Incident {
@@ -95,6 +100,9 @@ func (l *loop) known(w *write, id signalbox.IncidentID) *signalbox.Incident {
 	}
 	return l.state.Incidents[id]
 }
+
+// overUnseen is why an incident ended whose begin never came. It never opened.
+const overUnseen = "over before it was seen"
 
 // resolvedUnseen remembers the end of an episode whose begin never came, so
 // that a late firing message of it opens nothing.
@@ -106,7 +114,7 @@ func (l *loop) resolvedUnseen(w *write, r signalbox.Reading) {
 	inc := l.incident(w, id)
 	*inc = signalbox.Incident{
 		ID: id, DedupKey: signalbox.DedupKey(r), Reading: r, Owner: l.ownerOf(&r), OnsetAt: r.OnsetAt, OpenedAt: l.now(),
-		ClosedAt: l.now(), ClearAt: r.At, End: signalbox.Suppressed, EndReason: "over before it was seen",
+		ClosedAt: l.now(), ClearAt: r.At, End: signalbox.Suppressed, EndReason: overUnseen,
 	}
 	w.entry(journal.IncidentClosed, id, "", inc.EndReason)
 }

@@ -190,6 +190,9 @@ func (l *loop) word(w *write, next *signalbox.Controls, c signalbox.Control) err
 		if len(l.thrownNow(l.state, id)) == 0 {
 			return fmt.Errorf("nothing is thrown by incident %s", id)
 		}
+		if why := l.staysThrown(id); why != "" {
+			return errors.New(why)
+		}
 		next.Words = append(next.Words, c)
 		l.incident(w, id).Trigger = c.Who
 		if inc.Reading.Condition != signalbox.Clear && inc.Plan != nil && l.state.Policies[inc.Plan.Policy] != nil {
@@ -216,4 +219,22 @@ func (l *loop) word(w *write, next *signalbox.Controls, c signalbox.Control) err
 		}
 	}
 	return nil
+}
+
+// staysThrown says why no word takes back what an incident has thrown; empty:
+// one of its actions can be taken back.
+func (l *loop) staysThrown(id signalbox.IncidentID) string {
+	var never []string
+	for _, ts := range l.state.Targets {
+		a := l.state.Actions[ts.Thrown]
+		if a == nil || a.Incident != id || a.Step.Tells {
+			continue
+		}
+		if a.Step.Undo != signalbox.UndoNever {
+			return ""
+		}
+		never = append(never, fmt.Sprintf("%s has undo: never, and is taken back by hand: %s", a.Step.Name, a.Forecast.ByHand))
+	}
+	slices.Sort(never)
+	return strings.Join(slices.Compact(never), "; ")
 }

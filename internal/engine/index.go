@@ -41,7 +41,9 @@ func newIndex(s *signalbox.State) *index {
 	})
 	for _, inc := range byAge {
 		x.incident(inc, inc.ID)
-		x.latest[subjectKey{inc.Reading.Detector, inc.Reading.Subject}] = inc.ID // also of those that are over
+		if inc.EndReason != overUnseen {
+			x.latest[subjectKey{inc.Reading.Detector, inc.Reading.Subject}] = inc.ID // also of those that are over
+		}
 	}
 	return x
 }

@@ -250,56 +250,6 @@ func (l *loop) beat(now time.Time) {
 	}
 }
 
-// sweep forgets closed incidents, and their actions but those whose effect
-// stands.
-func (l *loop) sweep(now time.Time) {
-	l.facts.DropReadings(now.Add(-24 * time.Hour))
-	var w write
-	for id, inc := range l.state.Incidents {
-		if !inc.Closed() || now.Sub(inc.ClosedAt) < l.e.timing.Tombstone || len(w.deletes) > 60 {
-			continue
-		}
-		if l.stands(inc) {
-			continue
-		}
-		w.deletes = append(w.deletes, signalbox.IncidentKey(id))
-		delete(l.index.newest, seriesKey{detector: inc.Reading.Detector, series: inc.Reading.Series})
-		for _, a := range inc.Actions {
-			if l.state.Actions[a] != nil {
-				w.deletes = append(w.deletes, signalbox.ActionKey(a))
-			}
-		}
-		w.deletes = append(w.deletes, l.approvalsOf(id)...)
-		if k := (subjectKey{inc.Reading.Detector, inc.Reading.Subject}); l.index.latest[k] == id {
-			delete(l.index.latest, k)
-		}
-	}
-	if len(w.deletes) > 0 {
-		w.entry(journal.IncidentForgotten, "", "", nil)
-		l.commit(&w)
-	}
-}
-
-// stands reports whether an action of the incident is still thrown.
-func (l *loop) stands(inc *signalbox.Incident) bool {
-	for _, id := range inc.Actions {
-		if a := l.state.Actions[id]; a != nil && l.thrown(a) {
-			return true
-		}
-	}
-	return false
-}
-
-// thrown reports whether the action's effect stands on a target.
-func (l *loop) thrown(a *signalbox.Action) bool {
-	for _, t := range a.Forecast.Targets {
-		if ts := l.state.Targets[t]; ts != nil && ts.Thrown == a.ID {
-			return true
-		}
-	}
-	return false
-}
-
 // archive exports old journal entries beside the loop.
 func (l *loop) archive() {
 	if l.archiving || l.auth == nil {

@@ -142,7 +142,7 @@ switches:
     health: {detector: replica-lag, subject: "replica/{{position}}"}
 guards:
   budget: [1000/day]
-  flapping: {after: 500, stop: 1000} # stories break the same thing again and again
+  flapping: {window: 1ms, after: 99, stop: 100} # stories break the same thing again and again
 policies:
 %s`, p.metrics.URL, breach, clear, endpointKey, undo, replicaA, replicaB, policy))
 }

@@ -194,7 +194,7 @@ detectors:
   - {name: alerts, source: alerts, subject: "{{alertname}}", labels: [alertname, target, episode], owner: devops}
 guards:
   budget: [1000/%s]
-  flapping: {after: 500, stop: 1000}
+  flapping: {window: 1ms, after: 99, stop: 100}
 switches:
 %stools:
 %spolicies:
