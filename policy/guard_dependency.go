@@ -72,9 +72,6 @@ func (l *look) isIll(inc *signalbox.Incident) bool {
 	return r.Condition != signalbox.Clear && r.Suppressed == "" && !change && l.silenced(r) == ""
 }
 
-// mostDepth bounds how far dependencies are followed.
-const mostDepth = 8
-
 // dependency is a Dependency, compiled.
 type dependency struct {
 	prefix  string // with which a subject must begin: most are told by that alone
@@ -150,27 +147,46 @@ func (d *dependency) of(subject string) []string {
 }
 
 // dependsOn follows the dependencies of a subject, the nearest first, each once.
+// What depends on the subject itself is left out: the subjects of a circle, which
+// are refused where the configuration shows it, do not wait for each other.
 func (h *Handbook) dependsOn(subject string) []string {
 	if len(h.depends) == 0 {
 		return nil
 	}
-	var all []string
+	all, circle := h.follow(subject)
+	if circle {
+		all = slices.DeleteFunc(all, func(on string) bool {
+			further, _ := h.follow(on)
+			return slices.Contains(further, subject)
+		})
+	}
+	return all
+}
+
+// The bounds of what a decision follows: labels may make ever new subjects.
+const (
+	mostDepth = 32  // steps
+	mostRoots = 256 // subjects, after which no further step is taken
+)
+
+// follow is dependsOn with all that the dependencies lead to, and reports whether
+// they lead back.
+func (h *Handbook) follow(subject string) (all []string, circle bool) {
 	level := []string{subject}
-	for range mostDepth {
+	for n := 0; n < mostDepth && len(level) > 0 && len(all) < mostRoots; n++ {
 		var next []string
 		for _, s := range level {
 			for _, d := range h.depends {
 				for _, on := range d.of(s) {
-					if on != subject && !slices.Contains(all, on) {
+					if on == subject {
+						circle = true
+					} else if !slices.Contains(all, on) {
 						all, next = append(all, on), append(next, on)
 					}
 				}
 			}
 		}
-		if len(next) == 0 {
-			break
-		}
 		level = next
 	}
-	return all
+	return all, circle
 }

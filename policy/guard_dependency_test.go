@@ -156,8 +156,13 @@ func TestPropertyDependenciesEnd(t *testing.T) {
 			h.depends = append(h.depends, compiled)
 		}
 		for _, s := range subjects {
-			if err == nil && comesBack(h, s, s, mostDepth) {
+			if err == nil && comesBack(h, s, s, 8) {
 				t.Fatalf("%s depends on itself: %v", s, c.Depends)
+			}
+			for _, on := range h.dependsOn(s) { // refused or not
+				if slices.Contains(h.dependsOn(on), s) {
+					t.Fatalf("%s and %s wait for each other: %v", s, on, c.Depends)
+				}
 			}
 		}
 		if err == nil {
@@ -180,4 +185,24 @@ func comesBack(h *Handbook, from, to string, steps int) bool {
 		}
 	}
 	return false
+}
+
+// A circle that the configuration did not show lets nobody wait: what is in it
+// waits for none of it, and for what is outside.
+func TestDependsOnWithinACircle(t *testing.T) {
+	b := leaning(t)
+	for _, d := range []Dependency{
+		{Subject: "a", On: []string{"b"}}, {Subject: "b", On: []string{"c", "power"}}, {Subject: "c", On: []string{"a"}}, {Subject: "app", On: []string{"a"}},
+	} {
+		dep, err := newDependency(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.h.depends = append(b.h.depends, dep)
+	}
+	for subject, want := range map[string][]string{"a": {"power"}, "b": {"power"}, "c": {"power"}, "power": nil, "app": {"a", "b", "c", "power"}} {
+		if got := b.h.dependsOn(subject); !slices.Equal(got, want) && len(got)+len(want) > 0 {
+			t.Errorf("%s: got %v, want %v", subject, got, want)
+		}
+	}
 }

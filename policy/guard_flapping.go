@@ -64,17 +64,18 @@ func (h *Handbook) Flapping() Flapping { return h.config.Flapping.filled() }
 
 // guardFlapping backs off from what comes again and again, and then stops: each
 // opening of incidents on one subject beyond some waits twice as long as the one
-// before it, a day at most, and beyond a bound automation gives up and pages.
+// before it, a day at most, and beyond a bound automation gives up and pages. A
+// person who releases the incident begins the count anew.
 func guardFlapping(l *look, _ *move) answer {
 	c, n := l.h.Flapping(), 1
 	for _, at := range l.inc.Recent {
-		if l.inc.OpenedAt.Sub(at) < c.Window {
+		if l.inc.OpenedAt.Sub(at) < c.Window && at.After(l.inc.ReleasedAt) {
 			n++
 		}
 	}
 	detail := fmt.Sprintf("it opened %d times in %s (slower from %d on, stops at %d)", n, span(c.Window), c.After, c.Stop)
 	if n >= c.Stop {
-		return answer{stops, detail, "it comes less often, or a person mends the cause"}
+		return answer{stops, detail, "signalboxctl release 'incident/" + string(l.inc.ID) + "', once its cause is mended"}
 	}
 	if n < c.After {
 		return answer{effect: passes, detail: detail}

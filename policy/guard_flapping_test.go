@@ -63,6 +63,25 @@ func TestFlappingPauseEnds(t *testing.T) {
 	}
 }
 
+// A release begins the count anew: it lifts the wait and the stop.
+func TestFlappingReleased(t *testing.T) {
+	for _, n := range []int{2, 5} {
+		b := newBox(t)
+		for i := range n {
+			b.inc().Recent = append(b.inc().Recent, noon.Add(-time.Duration(n-i)*time.Minute))
+		}
+		d := b.decide()
+		if d.Verdict == signalbox.Act {
+			t.Fatalf("%d before: it must not act", n)
+		}
+		if r := reason(d.Because, "flapping"); n == 5 && r.Lifts != "signalboxctl release 'incident/"+string(incident)+"', once its cause is mended" {
+			t.Errorf("got %q", r.Lifts)
+		}
+		b.inc().ReleasedAt = noon
+		b.want(signalbox.Act, "flapping")
+	}
+}
+
 func TestFlappingRefused(t *testing.T) {
 	for want, f := range map[string]Flapping{
 		"flapping.window must be above 0 and at most 168h, got 168h0m1s": {Window: MaxFlapWindow + time.Second},

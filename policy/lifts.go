@@ -46,5 +46,5 @@ var lifts = map[string]string{
 	"conflict":          "the other incident ends, or its policy wants the same position",
 	"change":            "the deploy or migration ends",
 	"blast":             "others of the same failure domain are well again, or their actions are older than the window",
-	"flapping":          "time, until it comes less often",
+	"flapping":          "time, until it comes less often, or signalboxctl release of its incident",
 }

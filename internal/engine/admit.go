@@ -80,7 +80,7 @@ const (
 )
 
 // recent are the openings of earlier incidents of a detector on a subject, as
-// far as the one before it is remembered.
+// far as the one before it is remembered, since a person last released one.
 func (l *loop) recent(w *write, r *signalbox.Reading) []time.Time {
 	k := subjectKey{r.Detector, r.Subject}
 	before := l.known(w, l.index.latest[k])
@@ -90,7 +90,7 @@ func (l *loop) recent(w *write, r *signalbox.Reading) []time.Time {
 	all := append(slices.Clone(before.Recent), before.OpenedAt)
 	now, flapping := l.now(), l.set().Handbook.Flapping()
 	kept := max(recentFor, flapping.Window)
-	all = slices.DeleteFunc(all, func(at time.Time) bool { return now.Sub(at) > kept })
+	all = slices.DeleteFunc(all, func(at time.Time) bool { return now.Sub(at) > kept || !at.After(before.ReleasedAt) })
 	return all[max(0, len(all)-max(recentMost, flapping.Stop)):]
 }
 

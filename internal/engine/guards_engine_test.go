@@ -167,6 +167,19 @@ func TestFlappingIsRememberedAcrossARestart(t *testing.T) {
 			}
 		}
 		expect(t, "effects: four times, and not the fifth", y.order(), strings.TrimSpace(strings.Repeat("one:b one:a ", 4)))
+		w.make(readsLag, "db/eu", 5)
+		w.after(time.Minute)
+		release := signalbox.Control{Kind: signalbox.Release, Scope: "incident/" + string(w.status().Incidents[0].ID), Who: "@be-lead", Reason: "its cause is mended"}
+		if err := w.engine.Control(t.Context(), release); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 2 { // the one that was released, and one more
+			w.after(30 * time.Second)
+			w.make(readsLag, "db/eu", 0)
+			w.after(5 * time.Minute)
+			expect(t, "effects since it was released", y.order(), strings.TrimSpace(strings.Repeat("one:b one:a ", 5+i)))
+			w.make(readsLag, "db/eu", 5)
+		}
 		y.audit(w)
 	})
 }
