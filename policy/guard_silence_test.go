@@ -52,10 +52,23 @@ func TestSilencesThatCannotBeRead(t *testing.T) {
 		c := configOf(failover())
 		c.Silences = true
 		b := newBoxOf(t, c)
-		b.w.Facts.Silenced.At = at
+		b.w.Facts.Silenced.At, b.w.Facts.Silenced.Err = at, "connection refused"
 		b.blocked("silence", "Alertmanager's silences were read")
 		b.later(time.Minute)
 		b.foresee(throwTo("b"), "a")
 		b.want(signalbox.Escalate, "silence")
+	}
+}
+
+// Until they were read, or could not be, for the first time since the start, what
+// is silenced is not paged, however old it is.
+func TestSilencesNotReadYet(t *testing.T) {
+	c := configOf(failover())
+	c.Silences = true
+	b := newBoxOf(t, c)
+	b.later(10 * time.Minute)
+	b.foresee(throwTo("b"), "a")
+	if d := b.blocked("silence", "still to be read for the first time"); d.Verdict != signalbox.Hold {
+		t.Errorf("got %s, want it to wait", d.Verdict)
 	}
 }

@@ -74,9 +74,15 @@ func (l *loop) demote(w *write, inc signalbox.IncidentID, name, why string) {
 	next := l.policyState(w, name)
 	next.Demoted = &signalbox.Demotion{To: to, Why: why, At: l.now(), Incident: inc}
 	next.Record.Demotions++
-	w.entry(journal.PolicyDemoted, inc, "", next.Demoted)
+	w.entry(journal.PolicyDemoted, inc, "", demotedEntry{name, *next.Demoted})
 	l.e.o.Log.Warn("policy demoted", "policy", name, "to", to, "because", why, "incident", inc)
 	l.demotionPage(w, name, fmt.Sprintf("policy %s was demoted to %s: %s; signalboxctl restore %s, once it may act again", name, to, why, name))
+}
+
+// demotedEntry is what the journal tells of a demotion.
+type demotedEntry struct {
+	Policy string `json:"policy"`
+	signalbox.Demotion
 }
 
 // demotionPage tells the default owner that a policy is demoted; an empty text,

@@ -95,6 +95,9 @@ func TestDemotionStandsUntilAPersonRestoresIt(t *testing.T) {
 					t.Fatalf("%d demotions are on record, want 1", len(entries))
 				}
 				told := said[signalbox.Demotion](t, entries[0])
+				if name := said[struct{ Policy string }](t, entries[0]).Policy; name != "failover" {
+					t.Errorf("on record as demoted: %q", name)
+				}
 				want := signalbox.Demotion{To: policy.Suggest, Why: strings.ReplaceAll(why, "ID", incident), At: told.At, Incident: signalbox.IncidentID(incident)}
 				if told != want || told.At.Before(begun) || string(entries[0].Incident) != incident || !entries[0].At.Equal(told.At) {
 					t.Errorf("on record: %+v at %s, want %+v", told, entries[0].At, want)
