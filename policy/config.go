@@ -39,7 +39,10 @@ type Freeze struct {
 	Name     string
 	From, To time.Time
 	Covers   func(time.Time) bool `json:"-"` // recurring, to the minute; pure
-	Calendar string               // name of a calendar among the facts
+	Times    string               // recurring: when, for people
+	// Ends is when what Covers a moment ends; zero: not for days. Pure.
+	Ends     func(time.Time) time.Time `json:"-"`
+	Calendar string                    // name of a calendar among the facts
 	// CalendarAge is how old a calendar may be that is relied on.
 	CalendarAge time.Duration
 }

@@ -43,13 +43,25 @@ func (l *look) between(name string, from, to time.Time) answer {
 	return answer{blocks, fmt.Sprintf("freeze %s until %s", name, clock(to)), "passes at " + clock(to)}
 }
 
-// recurring looks again each minute, to which such times are kept.
+// recurring looks again each minute, to which such times are kept, or at their end
+// where that is known.
 func (l *look) recurring(f *Freeze) answer {
-	l.at(l.now.Truncate(time.Minute).Add(time.Minute))
+	next := l.now.Truncate(time.Minute).Add(time.Minute)
 	if !f.Covers(l.now) {
+		l.at(next)
 		return answer{effect: passes}
 	}
-	return answer{blocks, "freeze " + f.Name + ", which comes again and again", "its times end"}
+	detail, lifts := "freeze "+f.Name, "its times end"
+	if f.Times != "" {
+		detail += " (" + f.Times + ")"
+	}
+	if f.Ends != nil {
+		if end := f.Ends(l.now); !end.IsZero() {
+			next, detail, lifts = end, detail+" until "+clock(end), "passes at "+clock(end)
+		}
+	}
+	l.at(next)
+	return answer{blocks, detail, lifts}
 }
 
 func (l *look) calendar(f *Freeze) answer {

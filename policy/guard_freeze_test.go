@@ -26,9 +26,15 @@ func TestGuardFreezeRecurring(t *testing.T) {
 	c := configOf(failover())
 	c.Freeze = []Freeze{{Name: "evenings", Covers: func(at time.Time) bool { return at.Hour() == 12 && at.Minute() < 30 }}}
 	b := newBoxOf(t, c)
-	d := b.blocked("freeze", "freeze evenings, which comes again and again")
+	d := b.blocked("freeze", "freeze evenings")
 	if want := noon.Add(time.Minute); !d.Until.Equal(want) {
 		t.Errorf("looks again at %s, want %s", d.Until, want)
+	}
+	b.h.config.Freeze[0].Times = "12:00 to 12:30 in UTC"
+	b.h.config.Freeze[0].Ends = func(time.Time) time.Time { return noon.Add(30 * time.Second) }
+	d = b.blocked("freeze", "freeze evenings (12:00 to 12:30 in UTC) until 2026-03-01 12:00:30Z")
+	if want := noon.Add(30 * time.Second); !d.Until.Equal(want) || reason(d.Because, "freeze").Lifts != "passes at "+clock(want) {
+		t.Errorf("looks again at %s, want %s: %+v", d.Until, want, reason(d.Because, "freeze"))
 	}
 	b.later(30 * time.Minute)
 	b.foresee(throwTo("b"), "a")

@@ -1,9 +1,13 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,5 +50,55 @@ func TestCalendarOfAServerThatGoesAway(t *testing.T) {
 	c, err := r.again(t.Context(), second.Add(time.Hour))
 	if err == nil || !c.At.Equal(second) || c.Err != err.Error() || len(c.Windows) < 90 || strings.Contains(c.Err, "private-0123") {
 		t.Errorf("got %v, read %s, %q, %d windows", err, c.At, c.Err, len(c.Windows))
+	}
+}
+
+// small is a configuration that watches something.
+const small = `
+default_owner: devops
+owners:
+  devops: {primary: "@sre-lead", escalation: pagerduty, pagerduty: {primary_key_file: key}}
+sources:
+  metrics: {kind: prometheus, url: "http://127.0.0.1:9090"}
+detectors:
+  - {name: errors, source: metrics, query: errors, breach: {above: 5}, subject: errors}
+`
+
+// A calendar in a file is looked for beside the configuration that names it, and
+// its events are at the times of their zone.
+func TestCalendarOfAFile(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"signalbox.yaml": "guards: {freeze: [{name: sale, calendar: {file: ops/sale.ics}}]}\n" + small,
+		"key":            "0123456789abcdef0123456789abcde0",
+		"ops/sale.ics":   "BEGIN:VCALENDAR\nBEGIN:VEVENT\nSUMMARY:Sale\nDTSTART;TZID=Europe/Berlin:20261023T100000\nDURATION:PT1H\nRRULE:FREQ=DAILY;COUNT=4\nEND:VEVENT\nEND:VCALENDAR\n",
+	} {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg, err := config.Load(dir, Kinds(), config.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &calendarReader{name: "sale", read: readFile(cfg.Calendars[0].File)}
+	now := time.Date(2026, 10, 23, 0, 0, 0, 0, time.UTC)
+	c, err := r.again(t.Context(), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, w := range c.Windows {
+		got = append(got, w.Name+" "+w.From.UTC().Format(time.RFC3339))
+	}
+	if want := []string{"Sale 2026-10-23T08:00:00Z", "Sale 2026-10-24T08:00:00Z", "Sale 2026-10-25T09:00:00Z", "Sale 2026-10-26T09:00:00Z"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if err := os.Remove(cfg.Calendars[0].File); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := r.again(t.Context(), now.Add(time.Hour)); err == nil || !c.At.Equal(now) || len(c.Windows) != 4 || !strings.Contains(c.Err, "sale.ics") {
+		t.Errorf("once it is gone: got %v, read %s, %d windows, %q", err, c.At, len(c.Windows), c.Err)
 	}
 }

@@ -143,6 +143,32 @@ func rest(t *testing.T, text string) string {
 	return b.String()
 }
 
+// What is allowed and better known is said by the check: two policies that want
+// different positions of one switch, with an example, and which of them waits.
+func TestCheckWarnsOfConflicts(t *testing.T) {
+	company, err := sandbox.New(sandbox.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = company.Close() })
+	dir := t.TempDir()
+	if err := company.WriteConfig(dir); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := Check(dir, false); err != nil || strings.Contains(said, "different positions") {
+		t.Fatalf("before: %q, %v", said, err)
+	}
+	text := "policies:\n  - {name: other-way, on: psp-backlog, autonomy: suggest, runbook: [{flip: read-endpoint, to: replica-a}]}\n"
+	if err := os.WriteFile(filepath.Join(dir, "conflict.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	said, err := Check(dir, false)
+	want := `warning: policies "replica-failover" and "other-way" want switch "read-endpoint" at different positions: while an incident of`
+	if err != nil || !strings.Contains(said, want) || !strings.Contains(said, "by other-way, which is the stricter, and waits") {
+		t.Errorf("got %q, %v", said, err)
+	}
+}
+
 // The configuration of `make run` is checked as a user's own would be.
 func TestSandboxConfigurationIsRight(t *testing.T) {
 	company, err := sandbox.New(sandbox.Options{})

@@ -138,6 +138,7 @@ func decodeValue(s spot, v reflect.Value) bool {
 	if v.Kind() == reflect.Pointer {
 		if v.IsNil() {
 			v.Set(reflect.New(v.Type().Elem()))
+			fillBlock(v.Elem())
 		}
 		return decodeValue(s, v.Elem())
 	}
@@ -190,6 +191,7 @@ func decodeEntry(s spot, name string, m reflect.Value) {
 		}
 		return
 	}
+	fillBlock(elem)
 	if decodeValue(s, elem) {
 		m.SetMapIndex(reflect.ValueOf(name).Convert(m.Type().Key()), elem)
 	}
@@ -202,6 +204,7 @@ func decodeSlice(s spot, v reflect.Value) bool {
 	before := len(s.report.list)
 	list := reflect.MakeSlice(v.Type(), len(s.node.items), len(s.node.items))
 	for i, item := range s.node.items {
+		fillBlock(list.Index(i))
 		decodeValue(s.item(item), list.Index(i))
 	}
 	v.Set(list)

@@ -86,6 +86,14 @@ func fill(v reflect.Value) {
 	}
 }
 
+// fillBlock is fill for a block that is made as it is met; one of another package
+// has defaults of its own.
+func fillBlock(v reflect.Value) {
+	if v.Kind() == reflect.Struct && v.Type().PkgPath() == reflect.TypeFor[guardKeys]().PkgPath() {
+		fill(v)
+	}
+}
+
 func fillOne(v reflect.Value, text string) {
 	if v.Kind() == reflect.Slice {
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))

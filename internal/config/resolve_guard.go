@@ -1,7 +1,6 @@
 package config
 
 import (
-	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"reflect"
@@ -9,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/alertmanager/timeinterval"
 	"github.com/signalbox/signalbox/internal/kind"
 	"github.com/signalbox/signalbox/policy"
 )
@@ -114,43 +112,14 @@ func (l *loader) freeze(s spot, f freezeKeys) {
 	case span:
 		out.From, out.To = f.From, f.To
 	case recurs:
-		out.Covers = recurring(s, f)
+		if covers := recurring(s, f); covers != nil {
+			out.Covers, out.Ends, out.Times = covers, ends(covers), f.times()
+		}
 	default:
 		out.Calendar, out.CalendarAge = f.Name, f.Calendar.MaxAge.Std()
 		l.calendar(s.key("calendar"), f)
 	}
 	l.cfg.Policy.Freeze = append(l.cfg.Policy.Freeze, out)
-}
-
-// recurring reads times that recur, as Alertmanager's time intervals are.
-func recurring(s spot, f freezeKeys) func(time.Time) bool {
-	text := map[string]any{}
-	for name, list := range map[string]names{"weekdays": f.Weekdays, "days_of_month": f.DaysOfMonth, "months": f.Months, "years": f.Years} {
-		if len(list) > 0 {
-			text[name] = list
-		}
-	}
-	if len(f.Times) > 0 {
-		times := make([]map[string]string, len(f.Times))
-		for i, t := range f.Times {
-			times[i] = map[string]string{"start_time": t.Start, "end_time": t.End}
-		}
-		text["times"] = times
-	}
-	if f.Location != "" {
-		text["location"] = f.Location
-	}
-	b, err := json.Marshal(text)
-	if err != nil {
-		s.fail("can't be read: "+err.Error(), nil)
-		return nil
-	}
-	var interval timeinterval.TimeInterval
-	if err := json.Unmarshal(b, &interval); err != nil {
-		s.fail("must be times as Alertmanager's time intervals have them: "+err.Error(), nil)
-		return nil
-	}
-	return func(at time.Time) bool { return interval.ContainsTime(at.UTC()) }
 }
 
 func (l *loader) calendar(s spot, f freezeKeys) {
