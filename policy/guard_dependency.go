@@ -68,8 +68,7 @@ func (l *look) root(depends []string) *signalbox.Incident {
 // is not over, not silenced, and no deploy or migration that is under way.
 func (l *look) isIll(inc *signalbox.Incident) bool {
 	r := &inc.Reading
-	change := slices.ContainsFunc(l.h.config.Changes, func(c Change) bool { return c.Detector == r.Detector })
-	return r.Condition != signalbox.Clear && r.Suppressed == "" && !change && l.silenced(r) == ""
+	return r.Condition != signalbox.Clear && r.Suppressed == "" && l.h.changeOf(r.Detector) == "" && l.silenced(r) == ""
 }
 
 // dependency is a Dependency, compiled.

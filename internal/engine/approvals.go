@@ -96,7 +96,12 @@ func (l *loop) answer(id signalbox.ApprovalID, approve bool, who, reason string,
 func (l *loop) recordAnswer(w *write, a *signalbox.Approval, approve bool, denied string) {
 	known := l.state.Policies[a.Policy] != nil
 	inc := l.incident(w, a.Incident)
-	tells := inc.Plan != nil && a.Index < len(inc.Plan.Steps) && inc.Plan.Steps[a.Index].Tells
+	tells := false
+	if of := l.state.Actions[a.Undoes]; of != nil {
+		tells = of.Step.Tells
+	} else if a.Undoes == "" && inc.Plan != nil && a.Index < len(inc.Plan.Steps) {
+		tells = inc.Plan.Steps[a.Index].Tells
+	}
 	switch {
 	case approve && known:
 		l.policyState(w, a.Policy).Record.Approved++

@@ -71,3 +71,51 @@ func TestTwoPersonsOnTheWayBack(t *testing.T) {
 		})
 	}
 }
+
+// waryYard is a yard whose switches go back only with a person's approval.
+type waryYard struct{ yard }
+
+// Preview implements signalbox.Remediator.
+func (y waryYard) Preview(ctx context.Context, s signalbox.Step) (signalbox.Forecast, error) {
+	f, err := y.yard.Preview(ctx, s)
+	if s.To == "a" {
+		f.NeedsApproval = "a schema migration lies between"
+	}
+	return f, err
+}
+
+// A denial on the way back is about the switch that would go back, and demotes
+// its policy, whatever the runbook began with.
+func TestDeniedOnTheWayBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pol := flipPolicy()
+		tell := pol.Runbook[0]
+		tell.Name, tell.Tells, tell.Flow = "status", true, signalbox.Flow{Then: signalbox.ThenNext}
+		pol.Runbook[0].Undo = signalbox.UndoAsk
+		pol.Runbook = []signalbox.Step{tell, pol.Runbook[0]}
+		w := newWorld(t, pol)
+		y := newYard(w, "status", "read-endpoint")
+		w.set.Remediators["endpoint"] = waryYard{y}
+		w.start()
+		w.after(20 * time.Second)
+		w.make(readsLag, "db/eu", 5)
+		w.after(20 * time.Second)
+		w.make(readsLag, "db/eu", 0)
+		w.after(time.Minute)
+		expect(t, "effects", y.order(), "status:b read-endpoint:b")
+		word := signalbox.Control{Kind: signalbox.TakeBack, Scope: "incident/" + ids(w.status()), Who: "@alice", Reason: "it is well"}
+		if err := w.engine.Control(t.Context(), word); err != nil {
+			t.Fatal(err)
+		}
+		w.after(20 * time.Second)
+		may := func(*signalbox.Approval, string) error { return nil }
+		if _, err := w.engine.Answer(t.Context(), w.asked().ID, false, "@bob", "not now", may); err != nil {
+			t.Fatal(err)
+		}
+		w.after(20 * time.Second)
+		if d := w.state().Policies["failover"].Demoted; d == nil || !strings.Contains(d.Why, "@bob denied") {
+			t.Errorf("demoted: %+v", d)
+		}
+		y.audit(w)
+	})
+}
