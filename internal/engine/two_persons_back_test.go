@@ -90,7 +90,7 @@ func TestDeniedOnTheWayBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pol := flipPolicy()
 		tell := pol.Runbook[0]
-		tell.Name, tell.Tells, tell.Flow = "status", true, signalbox.Flow{Then: signalbox.ThenNext}
+		tell.Name, tell.Flow = "status", signalbox.Flow{Then: signalbox.ThenNext, Tells: true}
 		pol.Runbook[0].Undo = signalbox.UndoAsk
 		pol.Runbook = []signalbox.Step{tell, pol.Runbook[0]}
 		w := newWorld(t, pol)
