@@ -168,9 +168,11 @@ func TestGrafanaAsksAndPosts(t *testing.T) {
 	}
 	g.value.Store(6)
 	g.is("panel/eu", signalbox.Breached, true)
-	g.fires(lag, &grafana.Alert{Rule: "r2", Labels: map[string]string{"alertname": "Other"}, StartsAt: time.Now()})
+	other := &grafana.Alert{Rule: "r2", Labels: map[string]string{"alertname": "Other"}, StartsAt: time.Now()}
+	g.fires(lag, other)
 	g.is("Other", signalbox.Breached, true) // the default owner's: nothing is dropped
 	lag.SilencedBy = []string{"a-silence"}
+	g.alerting.Set(lag, other)
 	g.eventually("the silence to be seen", func() bool {
 		inc := g.incident("lag/db-1")
 		return inc != nil && inc.Reading.Suppressed == "silence a-silence" && inc.Reading.Confirmed

@@ -80,11 +80,15 @@ func NewAlerting(o AlertingOptions) (*Alerting, error) {
 	return a, nil
 }
 
-// Set replaces the alerts; none is what a restart leaves.
+// Set replaces the alerts by copies; none is what a restart leaves.
 func (a *Alerting) Set(list ...*Alert) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.alerts = slices.Clone(list)
+	a.alerts = make([]*Alert, len(list))
+	for i, l := range list {
+		is := *l
+		a.alerts[i] = &is
+	}
 }
 
 // Fail scripts faults of the list, one a request.
