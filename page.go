@@ -86,16 +86,19 @@ const (
 // PageBody is what a person reads on a page. Only listed fields leave the
 // building: no log lines, no raw bodies.
 type PageBody struct {
-	Summary  string            `json:"summary"`  // cut to the pager's limit when it is sent
-	Severity string            `json:"severity"` // critical, error, warning or info
-	Source   string            `json:"source"`   // what is ill
-	At       time.Time         `json:"at"`
-	Evidence []string          `json:"evidence,omitempty"`
-	Done     []string          `json:"done,omitempty"`   // what was done, oldest first
-	Thrown   []Thrown          `json:"thrown,omitempty"` // what is thrown now
-	Plan     []string          `json:"plan,omitempty"`   // what a policy suggests, or wants approved
-	Links    []Link            `json:"links,omitempty"`
-	Labels   map[string]string `json:"labels,omitempty"`
+	Summary  string    `json:"summary"`  // cut to the pager's limit when it is sent
+	Severity string    `json:"severity"` // critical, error, warning or info
+	Source   string    `json:"source"`   // what is ill
+	At       time.Time `json:"at"`
+	Evidence []string  `json:"evidence,omitempty"`
+	Done     []string  `json:"done,omitempty"`   // what was done, oldest first
+	Thrown   []Thrown  `json:"thrown,omitempty"` // what is thrown now
+	Plan     []string  `json:"plan,omitempty"`   // what a policy suggests, or wants approved
+	// Also is what else was to be told since the last event that was sent, oldest
+	// first: reasons that a later one took the place of.
+	Also   []string          `json:"also,omitempty"`
+	Links  []Link            `json:"links,omitempty"`
+	Labels map[string]string `json:"labels,omitempty"`
 }
 
 // Thrown is one switch that stands where an action put it.

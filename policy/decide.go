@@ -101,6 +101,9 @@ func (l *look) proceed(last *signalbox.Action) signalbox.Decision {
 			break // what helped those that were taken does not help these
 		}
 		if d, waits := l.holdsRecovered(last); waits {
+			if told, ok := l.tellBeside(); ok {
+				return told
+			}
 			return d
 		}
 	case signalbox.NotRecovered:

@@ -164,8 +164,8 @@ func (h *Handbook) dependsOn(subject string) []string {
 
 // The bounds of what a decision follows: labels may make ever new subjects.
 const (
-	mostDepth = 32  // steps
-	mostRoots = 256 // subjects, after which no further step is taken
+	mostDepth = 16 // steps
+	mostRoots = 64 // subjects, after which no further step is taken
 )
 
 // follow is dependsOn with all that the dependencies lead to, and reports whether

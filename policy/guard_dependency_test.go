@@ -177,12 +177,20 @@ func TestPropertyDependenciesEnd(t *testing.T) {
 
 // comesBack reports whether a subject is reached from another in so many steps.
 func comesBack(h *Handbook, from, to string, steps int) bool {
-	for _, d := range h.depends {
-		for _, on := range d.of(from) {
-			if on == to || steps > 1 && comesBack(h, on, to, steps-1) {
-				return true
+	at := map[string]bool{from: true}
+	for range steps {
+		next := map[string]bool{}
+		for s := range at {
+			for _, d := range h.depends {
+				for _, on := range d.of(s) {
+					next[on] = true
+				}
 			}
 		}
+		if next[to] {
+			return true
+		}
+		at = next
 	}
 	return false
 }

@@ -82,7 +82,8 @@ func (l *look) tell(plan *signalbox.Plan, r *rule) (d signalbox.Decision, ok boo
 	return d, false
 }
 
-// tellBeside is tell while the effect of a switch is awaited.
+// tellBeside is tell while the effect of a switch, or the end of what it helped
+// against, is awaited.
 func (l *look) tellBeside() (d signalbox.Decision, ok bool) {
 	if l.inc.Plan == nil {
 		return d, false

@@ -238,3 +238,30 @@ func TestShadowLooksPastWhatTells(t *testing.T) {
 		t.Errorf("got %+v", d.Shadow)
 	}
 }
+
+// What is approved once the switch has helped is told then, and not only once the
+// incident is over.
+func TestTellingApprovedOnceItHelped(t *testing.T) {
+	b := newBox(t, runbook(telling("public", signalbox.Flow{}), named("one", signalbox.Flow{})))
+	d := b.want(signalbox.Preview, "")
+	b.w.Facts.PutForecast(d.Step.Hash(), &signalbox.Forecast{At: b.w.Now, Class: signalbox.ClassC, Targets: []signalbox.Target{"page"}, NeedsApproval: "public"})
+	d = b.want(signalbox.Ask, "approval")
+	a := *d.Approval
+	b.w.State.Approvals[a.ID] = &a
+	public := *d.Step
+	d = b.want(signalbox.Preview, "")
+	undo := *d.Step
+	undo.To = "a"
+	b.w.Facts.PutForecast(d.Step.Hash(), &signalbox.Forecast{At: b.w.Now, Class: signalbox.ClassA, Targets: []signalbox.Target{ownTarget(d.Step)}, Found: "a", Position: "a", Undo: &undo})
+	b.start(b.want(signalbox.Act, ""), nil)
+	b.w.State.Actions["act-0"].Outcome = signalbox.Recovered
+	b.later(5 * time.Second)
+	b.lag(0.01)
+	b.w.Facts.PutForecast(public.Hash(), &signalbox.Forecast{At: b.w.Now, Class: signalbox.ClassC, Targets: []signalbox.Target{"page"}, NeedsApproval: "public"})
+	d = b.want(signalbox.Hold, "recovered_waiting")
+	b.readsAll(d, signalbox.ApprovalKey(a.ID))
+	a.State, a.Who = signalbox.Approved, "ann"
+	if d := b.want(signalbox.Act, "approval"); d.Step.Name != "public" || d.Uses != a.ID {
+		t.Errorf("got %s of %q with %q\n%s", d.Verdict, d.Step.Name, d.Uses, tell(d))
+	}
+}

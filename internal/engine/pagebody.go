@@ -25,9 +25,9 @@ func (w *write) tells(key string) {
 func (l *loop) tell(w *write) {
 	for key := range w.told {
 		if p := w.pages[key]; p != nil && p.Event == signalbox.PageTrigger {
-			plan := p.Body.Plan
+			plan, also := p.Body.Plan, p.Body.Also
 			p.Body = l.body(w, p)
-			p.Body.Plan = plan
+			p.Body.Plan, p.Body.Also = plan, also
 		}
 	}
 	w.told = nil
@@ -77,6 +77,22 @@ func (l *loop) body(w *write, p *signalbox.Page) signalbox.PageBody {
 		b.Summary = fmt.Sprintf("%d incidents: %s", n, p.Why)
 	}
 	return b
+}
+
+// mostAlso is how many reasons a page keeps that later ones took the place of.
+const mostAlso = 5
+
+// also is what a page is to tell beside why: what it was to tell before, and has
+// not been sent.
+func also(p *signalbox.Page, why string) []string {
+	if p.Sent == p.Want || p.Event != signalbox.PageTrigger || p.Why == "" {
+		return nil
+	}
+	kept := slices.DeleteFunc(append(slices.Clone(p.Body.Also), p.Why), func(said string) bool { return said == why })
+	if n := len(kept); n > 1 && slices.Contains(kept[:n-1], kept[n-1]) {
+		kept = kept[:n-1]
+	}
+	return kept[max(0, len(kept)-mostAlso):]
 }
 
 // mostLines is how many lines of each kind a page carries.

@@ -37,6 +37,7 @@ func (l *loop) wantPage(w *write, inc *signalbox.Incident, note signalbox.PageNo
 			p.Causes = append(slices.Clone(p.Causes), c)
 		}
 	}
+	p.Body.Also = also(p, note.Why)
 	p.Event, p.Why, p.At, p.Error = signalbox.PageTrigger, note.Why, now, ""
 	// Others that join a group before it is sent need no page of their own.
 	if fresh || p.Sent == p.Want || l.sending[key] {

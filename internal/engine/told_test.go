@@ -175,3 +175,33 @@ func TestConditionThatFailsHoldsAndIsTold(t *testing.T) {
 		})
 	}
 }
+
+// A reason that another took the place of, before it could be sent, is told too,
+// once.
+func TestPageTellsReasonsThatCouldNotBeSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, flipPolicy())
+		p := newPhone(w)
+		p.answer = refuseAll(errDown)
+		w.make(replicaLag, "replica/b", 5)
+		w.start()
+		w.after(20 * time.Second)
+		w.make(readsLag, "db/eu", 5)
+		w.after(time.Minute)
+		w.make(replicaLag, "replica/b", 0)
+		w.after(5 * time.Minute)
+		expect(t, "accepted while nothing is", p.log(), "")
+		p.set(func() { p.answer = nil })
+		w.after(5 * time.Minute)
+		var also []string
+		for _, c := range p.accepted() {
+			if c.body.Source == "db/eu" {
+				also = append(also, strings.Join(c.body.Also, "; "))
+			}
+		}
+		if len(also) == 0 || strings.Count(strings.Join(also, "; "), "replica-lag on replica/b is breached") != 1 {
+			t.Errorf("beside the last reason: %q", also)
+		}
+		w.audit(nil)
+	})
+}

@@ -53,6 +53,7 @@ func Sections(body signalbox.PageBody) []Section {
 		labels = append(labels, Plain(name, mostName)+"="+body.Labels[name])
 	}
 	all := []Section{
+		{"Also", slices.Clone(body.Also)},
 		{"Plan", slices.Clone(body.Plan)},
 		{"Thrown now", thrown},
 		{"Done, newest first", done},

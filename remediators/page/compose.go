@@ -95,6 +95,7 @@ func fill(e *pagerduty.V2Event, body signalbox.PageBody) error {
 		labelPart(details, body.Labels),
 		{name: "links", n: len(links), keep: func(k int) { e.Links = links[:k:k] }},
 		donePart(details, body.Done),
+		listPart(details, "also", lines(slices.Values(body.Also))),
 		listPart(details, "plan", lines(slices.Values(body.Plan))),
 		listPart(details, "thrown_now", thrown(body.Thrown)),
 	}

@@ -1,6 +1,7 @@
 package acceptance
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -160,8 +161,14 @@ func TestRunbookLeakKilled(t *testing.T) {
 	l.watched()
 	seed := uint64(time.Now().UnixNano())
 	pause := time.Duration(rand.New(rand.NewPCG(seed, 0)).Int64N(int64(10 * time.Second))) //nolint:gosec // a moment, no secret
-	t.Logf("seed %d: killed %v after the line was written", seed, pause)
+	t.Logf("seed %d: killed %v after the incident was opened", seed, pause)
 	l.leaks()
+	l.eventually("the incident", func() error { // before, that it was well is not on record
+		if len(l.status().Incidents) == 0 {
+			return errors.Join(errors.New("no incident is open"), l.live())
+		}
+		return l.live()
+	})
 	killed := time.NewTimer(pause)
 	defer killed.Stop()
 	moved := false
