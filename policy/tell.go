@@ -3,7 +3,6 @@ package policy
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	signalbox "github.com/signalbox/signalbox"
 )
@@ -12,13 +11,6 @@ import (
 // runbook: each is taken once what stands before it is done, nothing waits for
 // it, and no effect of it is awaited. What can't be told is passed over, with
 // its reason. Once the incident is over, what was told is brought to its end.
-
-// tellsMost is how often one tool tells in tellsPer: a storm must not become
-// as many messages.
-const (
-	tellsMost = 20
-	tellsPer  = time.Hour
-)
 
 // quiet reports whether a step neither throws nor awaits an effect.
 func quiet(s *signalbox.Step) bool { return s.Tells || throwsNothing(s) }
@@ -48,20 +40,6 @@ func tellingBackGuards() []guard {
 		{name: "forecast", ask: guardForecast, touched: true},
 		{name: "in_flight", ask: guardInFlight, touched: true},
 	}
-}
-
-const tellsGuard = "tells"
-
-func tellScope(s *signalbox.Step) string { return tellsGuard + "/" + s.Name }
-
-// guardTells bounds how often one tool tells.
-func guardTells(l *look, m *move) answer {
-	scope := tellScope(m.step)
-	a := l.window(scope, tellsMost, tellsPer, l.spend(scope))
-	if a.effect != passes {
-		a.effect = stops
-	}
-	return a
 }
 
 // tell takes the next step that tells; ok is false where there is none to take
