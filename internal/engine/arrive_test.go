@@ -47,7 +47,6 @@ func TestArrivesWithItsStore(t *testing.T) {
 		const comes = 1234 * time.Millisecond
 		time.AfterFunc(comes, func() { close(up) })
 		w.start()
-		defer w.stop()
 		w.after(10 * time.Second)
 		if took := time.Duration(first.Load()); took != comes {
 			t.Errorf("the store came after %v and was first written to after %v", comes, took)

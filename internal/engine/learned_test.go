@@ -334,7 +334,6 @@ func TestUntoldClaimIsClearedByItsProcess(t *testing.T) {
 		}
 		w.start()
 		w.after(20 * time.Second)
-		t.Cleanup(w.stop)
 		w.make(readsLag, "db/eu", 5)
 		w.until(cut.Load)
 		w.commit, w.process = nil, two

@@ -29,7 +29,6 @@ func stopped(t *testing.T, class signalbox.Class) (w *world, p *points, wake cha
 	w.after(6 * time.Second)
 	p.with(func() { p.pastDoor = nil })
 	w.store.Expire("engine")
-	t.Cleanup(w.stop)
 	w.process = two
 	w.start()
 	w.after(5 * time.Minute)
@@ -104,8 +103,8 @@ func TestStoppedProcessHoldsItsTarget(t *testing.T) {
 				select {
 				case <-wake:
 				default:
-					close(wake) // it was dead, not stopped: its send is cut off
 					p.with(func() { p.down = true })
+					close(wake) // it was dead, not stopped: its send is cut off
 				}
 				w.audit(p)
 			})

@@ -124,7 +124,7 @@ func (w *world) configure(hash string, policies ...policy.Policy) {
 }
 
 // start runs a daemon's core; the world's trackers begin anew, as a process's
-// do.
+// do. It is over before its test is.
 func (w *world) start() {
 	w.t.Helper()
 	log := slog.New(slog.NewTextHandler(testWriter{w.t}, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -159,6 +159,10 @@ func (w *world) start() {
 			w.t.Error(err)
 		}
 	}()
+	w.t.Cleanup(func() {
+		stop()
+		<-ended
+	})
 	within, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if !w.restore(within, e) {
