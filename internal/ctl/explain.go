@@ -130,7 +130,7 @@ func showExplanation(w io.Writer, x *engine.Explanation) {
 func showSeen(w io.Writer, inc *signalbox.Incident) {
 	r := &inc.Reading
 	fmt.Fprintf(w, "incident %s: %s, owner %s\n", plain(string(inc.ID)), plain(r.Subject), plain(inc.Owner))
-	fmt.Fprintf(w, "  seen: detector %s, %s since %s", plain(r.Detector), plain(fmt.Sprint(r.Condition)), stamp(inc.OnsetAt))
+	fmt.Fprintf(w, "  seen: detector %s, %s", plain(r.Detector), since(inc))
 	if r.HasValue {
 		fmt.Fprintf(w, ", %s against %s", kind.Format(float64(r.Value), r.Unit), plain(r.Threshold))
 	}
@@ -143,6 +143,26 @@ func showSeen(w io.Writer, inc *signalbox.Incident) {
 	default:
 		fmt.Fprintln(w, "  expected end: unknown, nobody gave one")
 	}
+}
+
+// since tells since when it is ill, and since when it is not, or is not known to
+// be.
+func since(inc *signalbox.Incident) string {
+	condition, at := inc.Reading.Condition, inc.ClearAt
+	switch condition {
+	case signalbox.Breached:
+		return "breached since " + stamp(inc.OnsetAt)
+	case signalbox.Unknown:
+		at = inc.UnknownAt
+	}
+	text := "breached at " + stamp(inc.OnsetAt) + ", " + plain(fmt.Sprint(condition))
+	if !at.IsZero() {
+		text += " since " + stamp(at)
+	}
+	if inc.Reading.Reason != "" {
+		text += " (" + plain(inc.Reading.Reason) + ")"
+	}
+	return text
 }
 
 // showEvidence tells what was found around the incident when it opened.

@@ -62,6 +62,27 @@ func explanations() map[string]engine.Explanation {
 	}
 }
 
+// What is clear again, or no longer known, is not told as if it were so since its
+// onset.
+func TestExplainTellsSinceWhen(t *testing.T) {
+	clear := lagging(signalbox.Hold).Incident
+	clear.Reading.Condition, clear.ClearAt = signalbox.Clear, began.Add(2*time.Minute)
+	unknown := lagging(signalbox.Hold).Incident
+	unknown.Reading.Condition, unknown.Reading.Reason, unknown.UnknownAt = signalbox.Unknown, "no sample", began.Add(3*time.Minute)
+	early := clear
+	early.ClearAt = time.Time{}
+	for want, inc := range map[string]signalbox.Incident{
+		"breached since 2026-03-01T10:00:00Z":                                              lagging(signalbox.Hold).Incident,
+		"breached at 2026-03-01T10:00:00Z, clear since 2026-03-01T10:02:00Z":               clear,
+		"breached at 2026-03-01T10:00:00Z, unknown since 2026-03-01T10:03:00Z (no sample)": unknown,
+		"breached at 2026-03-01T10:00:00Z, clear":                                          early,
+	} {
+		if got := since(&inc); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	file := filepath.Join("testdata", name+".golden")
