@@ -74,7 +74,7 @@ func TestLimitThatExpiredWhileTheDaemonWasAway(t *testing.T) {
 				w.make(readsLag, "db/eu", 0)
 				w.after(10 * time.Minute)
 				expect(t, "once all is well", points.log(), "b a")
-				w.after(24 * time.Hour)
+				w.after(3 * time.Hour)
 				expect(t, "and then", points.log(), "b a")
 				w.audit(points)
 			})

@@ -14,12 +14,19 @@ import (
 	"github.com/signalbox/signalbox/internal/marks"
 	"github.com/signalbox/signalbox/internal/store"
 	"github.com/signalbox/signalbox/internal/store/mem"
+	"github.com/signalbox/signalbox/policy"
 )
+
+// spentFor is for how long a restored store counts the budget of a marked world
+// as spent.
+const spentFor = time.Hour
 
 // marked is a world whose daemon keeps marks.
 func marked(t *testing.T) (*world, *points) {
 	t.Helper()
-	w := newWorld(t, flipPolicy())
+	pol := flipPolicy()
+	pol.Budget = []policy.Rate{{N: 10, Per: spentFor}}
+	w := newWorld(t, pol)
 	w.marks = t.TempDir()
 	p := newPoints(w, signalbox.ClassA)
 	w.start()
@@ -136,7 +143,7 @@ func TestOlderStoreIsFrozenUntilConfirmed(t *testing.T) {
 		w.after(2 * time.Minute)
 		expect(t, "effects while the budget counts as spent", p.log(), "b a")
 		w.make(readsLag, "db/eu", 0)
-		w.after(24 * time.Hour)
+		w.after(spentFor)
 		w.flips()
 		expect(t, "effects after its window", p.log(), "b a b a")
 		if p.fence <= fence {
@@ -173,7 +180,7 @@ func TestRestoredByHandIsFrozenUntilConfirmed(t *testing.T) {
 						t.Errorf("marks after the confirmation: %+v", m)
 					}
 					w.start() // which does not ask again
-					w.after(25 * time.Hour)
+					w.after(spentFor)
 					w.flips()
 					expect(t, "effects after the confirmation", p.log(), strings.TrimSpace(strings.Repeat("b a ", i+1)))
 				}
@@ -277,7 +284,7 @@ func TestWhatFreezes(t *testing.T) {
 				w.confirm("compared", "")
 				w.halt()
 				w.start() // and stays confirmed
-				w.after(24 * time.Hour)
+				w.after(spentFor)
 				w.flips()
 				expect(t, "effects after the confirmation", p.log(), "b a b a")
 				w.audit(p)
