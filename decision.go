@@ -52,7 +52,7 @@ type Decision struct {
 	Uses     ApprovalID  `json:"uses,omitempty"`     // Act: the approval that it uses up
 	Spends   []string    `json:"spends,omitempty"`   // Act: scopes of the budgets in which it counts
 	Told     string      `json:"told,omitempty"`     // Escalate: what is told by it once: a mark of Incident.Told
-	Back     []ActionID  `json:"back,omitempty"`     // Resolve: actions that people have taken back by hand
+	Back     []ActionID  `json:"back,omitempty"`     // Hold and Resolve: actions that people have taken back by hand
 	Demote   string      `json:"demote,omitempty"`   // why a policy loses autonomy
 	Demotes  string      `json:"demotes,omitempty"`  // the policy that does
 	Hands    []FoundHand `json:"hands,omitempty"`    // another's hand, found now
@@ -126,6 +126,9 @@ func (d *Decision) Signature() string {
 	parts = append(parts, string(d.Uses), d.Demote, d.Told)
 	for _, h := range d.Hands {
 		parts = append(parts, "hand", string(h.Target))
+	}
+	for _, id := range d.Back {
+		parts = append(parts, "back", string(id))
 	}
 	for _, r := range d.Because {
 		parts = append(parts, r.Guard, passedOrHeld(r.Passed))

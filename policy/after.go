@@ -11,7 +11,8 @@ import (
 // afterClear brings an incident whose series is well to its end. What it has
 // thrown is taken back first, newest first, as each switch's undo mode says: what
 // goes back by itself is not taken back under what was thrown on it later and is
-// held. What waits for a person's word holds nothing else.
+// held. What waits for a person's word holds nothing else, and nothing holds a
+// limit whose time is over.
 func (l *look) afterClear() signalbox.Decision {
 	if d, waits := l.badlyEnded(); waits {
 		return d
@@ -20,22 +21,25 @@ func (l *look) afterClear() signalbox.Decision {
 		return d
 	}
 	var waiting *signalbox.Decision
+	held := false
 	for _, a := range slices.Backward(l.actions) {
-		if a.Step.Tells || !l.stands(a) {
+		if a.Step.Tells || !l.stands(a) || held && !l.expired(a) {
 			continue
 		}
 		d, decided := l.restore(a)
 		if !decided {
 			continue
 		}
-		if d.Verdict != signalbox.Hold || !l.waitsForWord(a) {
+		if d.Verdict != signalbox.Hold {
 			return d
 		}
+		held = held || !l.waitsForWord(a)
 		if waiting == nil {
 			waiting = &d
 		}
 	}
 	if waiting != nil {
+		waiting.Back = l.handed
 		return *waiting
 	}
 	if d, waits := l.leftOver(); waits {

@@ -8,9 +8,10 @@ import (
 
 // The bounds of the search for circles. What is beyond them is not seen here.
 const (
-	mostValues    = 200   // that labels are tried with
-	mostInstances = 4_000 // of one subject that others depend on
-	mostFollowed  = 1_000 // subjects from one
+	mostValues    = 200    // that labels are tried with
+	mostInstances = 10_000 // subjects to begin at, shared among those that others depend on
+	mostFollowed  = 20_000 // subjects in all
+	mostLong      = 300    // bytes of a subject
 )
 
 // checkCycles looks for subjects that lead back to themselves: what depends on
@@ -21,14 +22,17 @@ func (h *Handbook) checkCycles() (errs []error) {
 	if len(h.depends) < len(h.config.Depends) {
 		return nil // one of them is refused already
 	}
-	values := h.labelValues()
+	var texts []string
 	for _, d := range h.depends {
-		for _, on := range d.on {
-			for _, subject := range instances(on, values) {
-				if circle := h.circle(subject); circle != nil {
-					first := circle[0]
-					return append(errs, fmt.Errorf("depends_on[%d]: %q depends on itself: %s", first.by, h.config.Depends[first.by].Subject, tellCircle(circle)))
-				}
+		texts = append(texts, d.on...)
+	}
+	values := h.labelValues()
+	s := &circles{h: h, seen: map[string]bool{}}
+	for _, text := range texts {
+		for _, subject := range instances(text, values, max(1, mostInstances/len(texts))) {
+			if circle := s.from(subject); circle != nil {
+				first := circle[0]
+				return append(errs, fmt.Errorf("depends_on[%d]: %q depends on itself: %s", first.by, h.config.Depends[first.by].Subject, tellCircle(circle)))
 			}
 		}
 	}
@@ -49,30 +53,38 @@ func tellCircle(circle []hop) string {
 	return b.String() + circle[0].subject
 }
 
-// circle follows a subject until it comes back to it, and tells its way, from
-// the first of the dependencies on; nil: it does not come back.
-func (h *Handbook) circle(start string) []hop {
-	from := map[string]hop{} // by which each was reached
-	for line := []string{start}; len(line) > 0 && len(from) < mostFollowed; line = line[1:] {
-		for i, d := range h.depends {
-			for _, on := range d.of(line[0]) {
-				if _, seen := from[on]; !seen {
-					from[on] = hop{line[0], i}
-					line = append(line, on)
-				}
-			}
-		}
-	}
-	at, back := from[start]
-	if !back {
+// circles is one search, depth first, in which each subject is followed once.
+type circles struct {
+	h    *Handbook
+	seen map[string]bool // true: it is on the way
+	way  []hop
+}
+
+// from follows a subject, and tells the first circle that it leads into, from
+// the first of the dependencies on; nil: none.
+func (s *circles) from(subject string) []hop {
+	if onTheWay, seen := s.seen[subject]; onTheWay {
+		return s.circle(subject)
+	} else if seen || len(s.seen) >= mostFollowed || len(subject) > mostLong {
 		return nil
 	}
-	circle := []hop{at}
-	for at.subject != start {
-		at = from[at.subject]
-		circle = append(circle, at)
+	s.seen[subject] = true
+	for i, d := range s.h.depends {
+		for _, on := range d.of(subject) {
+			s.way = append(s.way, hop{subject, i})
+			if circle := s.from(on); circle != nil {
+				return circle
+			}
+			s.way = s.way[:len(s.way)-1]
+		}
 	}
-	slices.Reverse(circle)
+	s.seen[subject] = false
+	return nil
+}
+
+// circle is the way from a subject on, begun with the first of its dependencies.
+func (s *circles) circle(subject string) []hop {
+	circle := s.way[slices.IndexFunc(s.way, func(at hop) bool { return at.subject == subject }):]
 	first := 0
 	for i := range circle {
 		if circle[i].by < circle[first].by {
@@ -115,8 +127,9 @@ func (h *Handbook) labelValues() []string {
 }
 
 // instances fill the labels of a text with values, each with each where those
-// are not too many, else one label at a time and all at once.
-func instances(text string, values []string) (all []string) {
+// are not too many, else one label at a time and all at once; most of them at
+// the most.
+func instances(text string, values []string, most int) (all []string) {
 	var names []string
 	for _, m := range placeholder.FindAllStringSubmatch(text, -1) {
 		if !slices.Contains(names, m[1]) {
@@ -126,11 +139,11 @@ func instances(text string, values []string) (all []string) {
 	count, each := 1, true
 	for range names {
 		count *= len(values)
-		each = each && count <= mostInstances
+		each = each && count <= most
 	}
 	filled := map[string]string{}
 	out := func() {
-		if s, err := expand(text, filled); err == nil {
+		if s, err := expand(text, filled); err == nil && len(all) < most {
 			all = append(all, s)
 		}
 	}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -211,6 +212,26 @@ func TestDependsOnWithinACircle(t *testing.T) {
 	for subject, want := range map[string][]string{"a": {"power"}, "b": {"power"}, "c": {"power"}, "power": nil, "app": {"a", "b", "c", "power"}} {
 		if got := b.h.dependsOn(subject); !slices.Equal(got, want) && len(got)+len(want) > 0 {
 			t.Errorf("%s: got %v, want %v", subject, got, want)
+		}
+	}
+}
+
+// The search is shared among all that is tried: a circle at the end of many rules
+// with several labels is found, and what grows at each step ends it.
+func TestCirclesOfManyRules(t *testing.T) {
+	var rules []Dependency
+	for i := range 80 {
+		rules = append(rules, Dependency{Subject: fmt.Sprintf("svc-%d/{{region}}/{{cell}}", i), On: []string{fmt.Sprintf("svc-%d/{{region}}/{{cell}}", i+1), fmt.Sprintf("svc-%d/{{region}}/{{cell}}", i+2)}})
+	}
+	for name, last := range map[string]Dependency{
+		"":                  {Subject: "*/{{name}}", On: []string{"grows/{{name}}-more"}},
+		"depends on itself": {Subject: "svc-81/{{region}}/{{cell}}", On: []string{"svc-0/{{region}}/{{cell}}"}},
+	} {
+		c := configOf(failover())
+		c.Depends = append(slices.Clone(rules), last)
+		_, err := New(c)
+		if got := fmt.Sprint(err); name == "" && err != nil || !strings.Contains(got, name) {
+			t.Errorf("got %s, want %q", got, name)
 		}
 	}
 }

@@ -22,6 +22,9 @@ const (
 	MaxFlapStop   = 100 // openings
 )
 
+// flapWithin is how long an opening waits before its owner is told that it does.
+const flapWithin = 5 * time.Minute
+
 // mostFlapPause is as long as a wait gets by doubling.
 const mostFlapPause = 24 * time.Hour
 
@@ -64,8 +67,9 @@ func (h *Handbook) Flapping() Flapping { return h.config.Flapping.filled() }
 
 // guardFlapping backs off from what comes again and again, and then stops: each
 // opening of incidents on one subject beyond some waits twice as long as the one
-// before it, a day at most, and beyond a bound automation gives up and pages. A
-// person who releases the incident begins the count anew.
+// before it, a day at most, of which the owner is told after minutes; beyond a
+// bound automation gives up and pages. A person who releases the incident begins
+// the count anew.
 func guardFlapping(l *look, _ *move) answer {
 	c, n := l.h.Flapping(), 1
 	for _, at := range l.inc.Recent {
@@ -83,7 +87,7 @@ func guardFlapping(l *look, _ *move) answer {
 	pause := c.wait(n)
 	if end := l.inc.OpenedAt.Add(pause); l.now.Before(end) {
 		l.at(end)
-		return answer{waits, detail + fmt.Sprintf(": waits %s", span(pause)), "passes at " + clock(end)}
+		return l.waitsFor(flapWithin, answer{detail: detail + fmt.Sprintf(": waits %s", span(pause)), lifts: "passes at " + clock(end)})
 	}
 	return answer{effect: passes, detail: detail + fmt.Sprintf(": waited %s", span(pause))}
 }

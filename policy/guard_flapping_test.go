@@ -118,3 +118,18 @@ func TestCooldownDoubles(t *testing.T) {
 		b.want(signalbox.Act, "cooldown")
 	}
 }
+
+// What flapping holds for hours is told.
+func TestLongFlappingWaitIsTold(t *testing.T) {
+	c := configOf(failover())
+	c.Flapping = Flapping{After: 3, Stop: 20}
+	b := newBoxOf(t, c)
+	for range 13 {
+		b.inc().Recent = append(b.inc().Recent, noon.Add(-30*time.Minute))
+	}
+	b.later(12 * time.Hour)
+	b.lag(5)
+	if d := b.decide(); d.Page == nil {
+		t.Errorf("12 h ill, and nobody is told:\n%s", tell(d))
+	}
+}

@@ -104,7 +104,7 @@ func (l *look) foundHand(m *move) *signalbox.FoundHand {
 			continue // it may show what was there before the action; of a tool, what is done is no position: its kind tells
 		}
 		at := found(f)
-		if at == a.Step.To || at == s.Accepted {
+		if at == a.Step.To || at == s.Accepted && at != "" {
 			continue
 		}
 		again := ""
@@ -144,6 +144,7 @@ func (l *look) against(hands []signalbox.FoundHand) string {
 		if inc := l.w.State.Incidents[a.Incident]; inc != nil && !inc.Closed() && ill(inc) {
 			return a.Policy
 		}
+		return "" // of something that was well again
 	}
 	if len(hands) > 0 && ill(l.inc) && l.inc.Plan != nil {
 		return l.inc.Plan.Policy

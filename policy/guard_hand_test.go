@@ -132,3 +132,73 @@ func TestGuardHandAcknowledged(t *testing.T) {
 		b.want(signalbox.Act, "hand")
 	}
 }
+
+// A value that a person deleted is a hand as any other.
+func TestEmptyIsAHand(t *testing.T) {
+	b := newBox(t)
+	other := &signalbox.Action{ID: "act-x", Incident: "closed", Step: throwTo("b"), Stage: signalbox.Done, EndedAt: noon.Add(-time.Hour), Forecast: signalbox.Forecast{Position: "a", Targets: []signalbox.Target{target}}}
+	b.w.State.Actions[other.ID] = other
+	b.touch().Thrown, b.touch().Last = other.ID, other.ID
+	b.foresee(throwTo("b"), "")
+	if d := b.decide(); len(d.Hands) != 1 {
+		t.Errorf("no hand is found: %s", tell(d))
+	}
+}
+
+// Who put a switch back after all was well is against nobody, also where the next
+// incident's runbook has begun.
+func TestPeacefulHandDemotesNobody(t *testing.T) {
+	p := failover()
+	p.Runbook = []signalbox.Step{pageStep("backend"), throwTo("b")}
+	p.Runbook[0].Then = signalbox.ThenNext
+	b := newBox(t, p)
+	thrower := &signalbox.Incident{ID: "thrower", Reading: b.inc().Reading, OpenedAt: noon, End: signalbox.Acted, ClosedAt: noon}
+	b.w.State.Incidents[thrower.ID] = thrower
+	a := &signalbox.Action{ID: "act-x", Incident: thrower.ID, Policy: "failover", Step: throwTo("b"), Stage: signalbox.Done, EndedAt: noon.Add(-time.Hour), Forecast: signalbox.Forecast{Position: "a", Targets: []signalbox.Target{target}}}
+	b.w.State.Actions[a.ID] = a
+	b.touch().Thrown = a.ID
+	plan, _ := b.h.rules["failover"].plan(map[string]string{"cluster": "eu"})
+	b.inc().Plan, b.inc().Next, b.inc().Page = plan, 1, "page-1"
+	paged := &signalbox.Action{ID: "act-p", Incident: incident, Policy: "failover", Step: plan.Steps[0], Stage: signalbox.Done, EndedAt: noon}
+	b.w.State.Actions[paged.ID] = paged
+	b.inc().Actions = []signalbox.ActionID{paged.ID}
+	b.foresee(throwTo("b"), "a")
+	d := b.decide()
+	if len(d.Hands) != 1 {
+		t.Fatalf("no hand: %s", tell(d))
+	}
+	if d.Demotes != "" {
+		t.Errorf("demotes %q (%s) for what was put back once all was well", d.Demotes, d.Demote)
+	}
+}
+
+// Whose action a hand is against is among what the decision read.
+func TestWhomAHandIsAgainstIsRead(t *testing.T) {
+	b := newBox(t)
+	thrower := &signalbox.Incident{ID: "thrower", Reading: b.inc().Reading, OpenedAt: noon}
+	b.w.State.Incidents[thrower.ID] = thrower
+	a := &signalbox.Action{ID: "act-x", Incident: thrower.ID, Policy: "other", Step: throwTo("b"), Stage: signalbox.Done, EndedAt: noon.Add(-time.Hour), Forecast: signalbox.Forecast{Position: "a", Targets: []signalbox.Target{target}}}
+	b.w.State.Actions[a.ID] = a
+	b.touch().Thrown = a.ID
+	b.foresee(throwTo("b"), "a")
+	b.readsAll(b.decide(), signalbox.IncidentKey(thrower.ID))
+}
+
+// What a person took back stands no more, also while something else of its incident
+// waits for a word.
+func TestTakenBackWhileAnotherWaitsForAWord(t *testing.T) {
+	b := newBox(t)
+	below := b.acted(signalbox.Recovered)
+	above := b.above(signalbox.UndoAsk)
+	b.healed()
+	b.later(40 * time.Minute)
+	b.foresee(*below.Forecast.Undo, "a").Already = true // by hand
+	f := *b.foresee(*above.Forecast.Undo, "b")
+	f.Targets, f.Undo = above.Forecast.Targets, &above.Step
+	b.w.Facts.PutForecast(above.Forecast.Undo.Hash(), &f)
+	b.foresee(*below.Forecast.Undo, "a").Already = true
+	d := b.want(signalbox.Hold, "undo_ask")
+	if len(d.Back) != 1 {
+		t.Errorf("that it was taken back is not put on record: %v\n%s", d.Back, tell(d))
+	}
+}

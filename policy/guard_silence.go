@@ -31,9 +31,6 @@ func (l *look) silencesAge() answer {
 		l.at(at.Add(silencesOld + time.Nanosecond))
 		return answer{effect: passes}
 	}
-	if at.IsZero() && l.w.Facts.Silenced.Err == "" { // each reading ends, well or with an error
-		return answer{waits, "Alertmanager's silences are still to be read for the first time since the start", "their first reading"}
-	}
 	detail := fmt.Sprintf("Alertmanager's silences were read %s, at most %s old are relied on", clock(at), span(silencesOld))
 	return l.waitsFor(corroborateWithin, answer{detail: detail, lifts: lifts})
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -60,15 +61,33 @@ func TestSilencesThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// Until they were read, or could not be, for the first time since the start, what
-// is silenced is not paged, however old it is.
-func TestSilencesNotReadYet(t *testing.T) {
-	c := configOf(failover())
-	c.Silences = true
-	b := newBoxOf(t, c)
-	b.later(10 * time.Minute)
-	b.foresee(throwTo("b"), "a")
-	if d := b.blocked("silence", "still to be read for the first time"); d.Verdict != signalbox.Hold {
-		t.Errorf("got %s, want it to wait", d.Verdict)
+// Until they were read, or could not be, for the first time since the start,
+// nothing is done and nobody is paged, whatever else would page: no policy, an
+// onset that was not seen, a pause.
+func TestNothingIsPagedBeforeSilencesAreRead(t *testing.T) {
+	for name, change := range map[string]func(b *box){
+		"it would act":           func(*box) {},
+		"no policy is on it":     func(b *box) { b.inc().Reading.Labels = nil },
+		"its onset was not seen": func(b *box) { b.inc().WellAt = time.Time{} },
+		"a pause": func(b *box) {
+			b.w.State.Controls.Pauses = []signalbox.Control{{Kind: signalbox.Pause, Scope: "all", Who: "x", Reason: "y"}}
+		},
+	} {
+		c := configOf(failover())
+		c.Silences = true
+		b := newBoxOf(t, c)
+		change(b)
+		b.later(10 * time.Minute)
+		b.foresee(throwTo("b"), "a")
+		d := b.decide()
+		if d.Verdict != signalbox.Hold || d.Page != nil || !strings.Contains(tell(d), "still to be read for the first time") {
+			t.Errorf("%s: got\n%s", name, tell(d))
+		}
+		b.readsAll(d, signalbox.SilencesKey)
+		b.w.Facts.Silenced.Err = "connection refused" // it was tried
+		b.lag(5)
+		if d := b.decide(); strings.Contains(tell(d), "first time") {
+			t.Errorf("%s, once they were tried: got\n%s", name, tell(d))
+		}
 	}
 }

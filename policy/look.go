@@ -100,6 +100,10 @@ func (l *look) note(code string, passed bool, format string, args ...any) {
 
 // finish completes a decision with all that was consulted.
 func (l *look) finish(d signalbox.Decision) signalbox.Decision {
+	d.Hands = l.hands
+	if d.Demotes = l.against(d.Hands); d.Demotes != "" {
+		d.Demote = "a person threw its switch: " + d.Hands[0].Found
+	}
 	slices.Sort(l.reads)
 	for i := range l.because {
 		if r := &l.because[i]; !r.Passed && r.Lifts == "" {
@@ -109,10 +113,6 @@ func (l *look) finish(d signalbox.Decision) signalbox.Decision {
 	d.Incident, d.Because, d.Shadow, d.Until = l.inc.ID, l.because, l.shadow, l.until
 	d.Reads = slices.Compact(l.reads)
 	d.Want = l.wanted
-	d.Hands = l.hands
-	if d.Demotes = l.against(d.Hands); d.Demotes != "" {
-		d.Demote = "a person threw its switch: " + d.Hands[0].Found
-	}
 	return d
 }
 
@@ -165,7 +165,9 @@ func (l *look) pageNote(why, group string) *signalbox.PageNote {
 	return n
 }
 
-// suppressed names the silence or inhibition that is in force.
+// suppressed names the silence or inhibition that is in force. Until silences,
+// where they count for all incidents, were read for the first time, or could not
+// be, there may be one: each reading ends, well or with an error.
 func (l *look) suppressed() string {
 	held := l.inc.Reading.Suppressed
 	if l.own != nil {
@@ -173,6 +175,9 @@ func (l *look) suppressed() string {
 	}
 	if held == "" {
 		held = l.silenced(&l.inc.Reading)
+	}
+	if s := l.w.Facts.Silenced; held == "" && l.h.config.Silences && s.At.IsZero() && s.Err == "" {
+		held = "silences that are still to be read for the first time since the start"
 	}
 	return held
 }

@@ -181,3 +181,27 @@ func failedBack(b *box, a *signalbox.Action) {
 	b.w.State.Actions["failed"] = &signalbox.Action{ID: "failed", Incident: incident, Undoes: a.ID, Stage: signalbox.Broken, Reason: "refused", Receipt: signalbox.Receipt{At: b.w.Now}, Step: *a.Forecast.Undo, EndedAt: b.w.Now}
 	b.inc().Actions = append(b.inc().Actions, "failed")
 }
+
+// A limit whose time is over is lifted where all is well, whatever was thrown after
+// it and is held.
+func TestExpiredLimitIsNotHeldByWhatIsAbove(t *testing.T) {
+	b := newBox(t)
+	below := b.acted(signalbox.Recovered)
+	below.Step.Undo = signalbox.UndoAuto
+	below.Forecast.Expires = signalbox.Duration(2 * time.Hour)
+	b.inc().Told = []string{ToldLimit + string(below.ID)}
+	b.above(signalbox.UndoAuto)
+	b.healed()
+	b.later(30 * 24 * time.Hour)
+	b.see("replica-lag", "replica/c", signalbox.Breached, 9) // the old position of what is above is ill
+	b.foresee(*below.Forecast.Undo, "b")
+	above := b.w.State.Actions["above"]
+	f := *b.foresee(*above.Forecast.Undo, "b")
+	f.Targets, f.Undo = above.Forecast.Targets, &above.Step
+	b.w.Facts.PutForecast(above.Forecast.Undo.Hash(), &f)
+	b.foresee(*below.Forecast.Undo, "b")
+	d := b.decide()
+	if d.Verdict == signalbox.Hold {
+		t.Errorf("28 days after its end, with all well, the limit stands, unpaged:\n%s", tell(d))
+	}
+}

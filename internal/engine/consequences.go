@@ -30,6 +30,9 @@ func (l *loop) consequences(w *write, inc *signalbox.Incident, d *signalbox.Deci
 		l.target(w, h.Target).Hand = &signalbox.Hand{At: now, Found: h.Found, Position: h.Position}
 		w.entry(journal.HandFound, inc.ID, "", h)
 	}
+	for _, id := range d.Back {
+		l.takenBack(w, id)
+	}
 	if d.Told != "" {
 		told(inc, d.Told)
 	}

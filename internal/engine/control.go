@@ -173,7 +173,10 @@ func lifted(was []signalbox.Control, c signalbox.Control, now time.Time) []signa
 // the incident, or by lifting what held it while the incident was open.
 func (l *loop) setGoing(a *signalbox.Approval, inc *signalbox.Incident, who string) bool {
 	about := &signalbox.Action{Incident: a.Incident, Policy: a.Policy, Forecast: signalbox.Forecast{Targets: a.Targets}}
-	return who == a.Trigger || who == inc.Trigger || slices.ContainsFunc(l.state.Controls.Lifted, func(c signalbox.Control) bool {
+	word := slices.ContainsFunc(l.state.Controls.Words, func(c signalbox.Control) bool {
+		return c.Kind == signalbox.TakeBack && c.Who == who && c.Scope == "incident/"+string(a.Incident)
+	})
+	return word || who == a.Trigger || who == inc.Trigger || slices.ContainsFunc(l.state.Controls.Lifted, func(c signalbox.Control) bool {
 		return c.Who == who && !c.At.Before(inc.OpenedAt) && covers(c, about, inc.Owner)
 	})
 }

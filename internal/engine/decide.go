@@ -236,8 +236,14 @@ func (l *loop) reconfigured() {
 		}
 	}
 	for name, ps := range l.state.Policies {
-		if _, ok := set.Policies[name]; !ok && ps.Demoted == nil && len(w.deletes) < chunk { // it comes back as it went
+		_, ok := set.Policies[name]
+		switch {
+		case ok || w.size()+len(w.deletes) >= chunk:
+		case ps.Demoted == nil:
 			w.deletes = append(w.deletes, signalbox.PolicyKey(name))
+		case ps.Hash != "": // it comes back as it went, and is activated anew then
+			gone := l.policyState(w, name)
+			gone.Hash, gone.ActivatedAt = "", time.Time{}
 		}
 	}
 	if l.state.Active.Hash != set.Hash {

@@ -205,3 +205,60 @@ func TestDemotionOutlivesItsPolicy(t *testing.T) {
 		w.audit(nil)
 	})
 }
+
+// A policy that was demoted, left the configuration and came back acts on onsets
+// that were seen after it came back only (I16).
+func TestDemotedPolicyThatComesBackIsActivatedAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, flipPolicy())
+		w.start()
+		w.after(20 * time.Second)
+		w.make(readsLag, "db/eu", 5)
+		w.after(20 * time.Second)
+		w.target.byHand("a")
+		w.after(2 * time.Minute)
+		if w.state().Policies["failover"].Demoted == nil {
+			t.Fatal("it was not demoted")
+		}
+		w.make(readsLag, "db/eu", 0)
+		w.after(10 * time.Minute)
+		swap := func(hash string, policies ...policy.Policy) {
+			t.Helper()
+			old := w.set.Remediators
+			w.configure(hash, policies...)
+			w.set.Remediators = old
+			if err := w.engine.Swap(t.Context(), w.set); err != nil {
+				t.Fatal(err)
+			}
+			w.after(time.Minute)
+		}
+		for _, c := range []signalbox.Control{
+			{Kind: signalbox.Release, Scope: "target/" + string(theTarget), Who: "@be-lead"},
+		} {
+			if err := w.engine.Control(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		swap("without", flips("another", plainOne, "other", "b"))
+		w.after(24 * time.Hour)
+		if n := len(w.status().Incidents); n != 0 {
+			t.Fatalf("open: %d", n)
+		}
+		before := w.target.log()
+		w.make(readsLag, "db/eu", 5) // breaks while no policy is there for it
+		w.after(time.Hour)
+		expect(t, "effects without the policy", w.target.log(), before)
+		swap("with", flipPolicy())
+		came := time.Now()
+		if err := w.engine.Control(t.Context(), signalbox.Control{Kind: signalbox.Restore, Scope: "policy/failover", Who: "@be-lead"}); err != nil {
+			t.Fatal(err)
+		}
+		w.after(2 * time.Minute)
+		ps := w.state().Policies["failover"]
+		expect(t, "effects on what was broken before the policy came back", w.target.log(), before)
+		if came.Sub(ps.ActivatedAt) > 2*time.Minute {
+			t.Errorf("active since %s, and it came back at %s", ps.ActivatedAt, came)
+		}
+		w.halt()
+	})
+}

@@ -55,8 +55,10 @@ func (x *index) incident(inc *signalbox.Incident, id signalbox.IncidentID) {
 	}
 	k := keyOf(&inc.Reading)
 	if !inc.Closed() {
+		if x.open[k] != id { // it opens
+			x.latest[subjectKey{inc.Reading.Detector, inc.Reading.Subject}] = id
+		}
 		x.open[k] = id
-		x.latest[subjectKey{inc.Reading.Detector, inc.Reading.Subject}] = id
 	} else if x.open[k] == id {
 		delete(x.open, k)
 		x.read(id, nil)

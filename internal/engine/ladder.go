@@ -87,6 +87,7 @@ func (l *loop) nextRung(w *write, p *signalbox.Page, rung signalbox.Rung, owner 
 		Event: signalbox.PageTrigger, Want: next.Want + 1, Sent: next.Sent, Body: l.body(w, p),
 	}
 	next.Body.Summary = why + "; " + next.Body.Summary
+	next.Body.Plan, next.Body.Also = p.Body.Plan, p.Body.Also
 	w.entry(journal.PageEscalated, p.Incidents[0], "", why)
 	if rung == signalbox.LastResortRung || l.set().Handbook.Answers(p.Owner).LastResort == "" { // nobody is left to page
 		l.noteOn(w, p.Key, signalbox.Responders, why)

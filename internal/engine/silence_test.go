@@ -137,3 +137,24 @@ func TestAlertThatIsHeldAtItsSourceIsNotActedOn(t *testing.T) {
 		})
 	}
 }
+
+// An incident that is silenced is not paged by a restart, though Alertmanager answers
+// late.
+func TestSilencedIsNotPagedByARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := hushed(t)
+		equal := func(want string) func(string) bool { return func(v string) bool { return v == want } }
+		s := signalbox.Silence{ID: "42", Who: "@sre", Comment: "known", Until: time.Now().Add(4 * time.Hour), Matchers: []signalbox.Matcher{{Name: "alertname", Matches: equal(plainOne)}}}
+		w.silences(s)
+		w.make(plainOne, "queue/psp", 5) // no policy is on it
+		w.after(time.Minute)
+		expect(t, "pages while it is silenced", w.pager.log(), "")
+		w.die()
+		w.start()
+		w.after(20 * time.Second) // Alertmanager answers slowly
+		w.silences(s)
+		w.after(time.Minute)
+		expect(t, "pages while it is silenced, after a restart", w.pager.log(), "")
+		w.halt()
+	})
+}

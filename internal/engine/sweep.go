@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -14,30 +16,48 @@ const mostSwept = 100
 
 // sweep forgets closed incidents, and their actions but those whose effect
 // stands. What opened last on a subject stays, without its details, for as long
-// as `flapping` looks back.
+// as `flapping` looks back. What the store takes in no transaction is left to the
+// next sweeps.
 func (l *loop) sweep(now time.Time) {
 	l.facts.DropReadings(now.Add(-24 * time.Hour))
-	var w write
+	for most := mostSwept; most > 0 && l.auth != nil; most /= 2 {
+		w := l.swept(now, most)
+		if w.size()+len(w.deletes) == 0 {
+			return
+		}
+		err := l.tryCommit(w)
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, journal.ErrTooLarge) || most == 1 {
+			l.fail(fmt.Errorf("commit: %w", err))
+		}
+	}
+}
+
+// swept is what one sweep changes: so many records at the most, and the words of
+// which nothing is left to do.
+func (l *loop) swept(now time.Time, most int) *write {
+	w := &write{}
 	for id, inc := range l.state.Incidents {
-		if w.size()+len(w.deletes) >= mostSwept {
+		room := most - w.size() - len(w.deletes)
+		if room <= 0 {
 			break
 		}
 		if inc.Closed() && now.Sub(inc.ClosedAt) >= l.e.timing.Tombstone && !l.stands(inc) {
-			l.drop(&w, id, inc, now)
+			l.drop(w, id, inc, now, room)
 		}
 	}
-	l.dropWords(&w)
+	l.dropWords(w)
 	if len(w.deletes) > 0 {
 		w.entry(journal.IncidentForgotten, "", "", nil)
 	}
-	if w.size()+len(w.deletes) > 0 {
-		l.commit(&w)
-	}
+	return w
 }
 
 // drop forgets one closed incident; what there is no room for is left to the
 // next sweep.
-func (l *loop) drop(w *write, id signalbox.IncidentID, inc *signalbox.Incident, now time.Time) {
+func (l *loop) drop(w *write, id signalbox.IncidentID, inc *signalbox.Incident, now time.Time, room int) {
 	k := subjectKey{inc.Reading.Detector, inc.Reading.Subject}
 	last := l.index.latest[k] == id
 	counts := last && now.Sub(inc.OpenedAt) < l.set().Handbook.Flapping().Window
@@ -50,7 +70,7 @@ func (l *loop) drop(w *write, id signalbox.IncidentID, inc *signalbox.Incident, 
 			gone = append(gone, signalbox.ActionKey(a))
 		}
 	}
-	if room := mostSwept - w.size() - len(w.deletes); len(gone) >= room {
+	if len(gone) >= room {
 		w.deletes = append(w.deletes, gone[:room]...)
 		return
 	}
@@ -86,13 +106,15 @@ func (l *loop) dropWords(w *write) {
 // strip leaves of a closed incident what it was and when it opened.
 func strip(inc *signalbox.Incident) {
 	inc.Plan, inc.Marks, inc.Actions, inc.Evidence, inc.Told, inc.AlsoPaged, inc.ETA = nil, nil, nil, nil, nil, nil, nil
-	inc.Reading.Items, inc.Reading.Links = nil, nil
+	r := &inc.Reading
+	r.Items, r.Links, r.Labels, r.Summary = nil, nil, nil, ""
 }
 
 // bare reports whether strip would leave an incident as it is.
 func bare(inc *signalbox.Incident) bool {
-	lists := len(inc.Marks) + len(inc.Actions) + len(inc.Evidence) + len(inc.Told) + len(inc.AlsoPaged) + len(inc.Reading.Items) + len(inc.Reading.Links)
-	return inc.Plan == nil && inc.ETA == nil && lists == 0
+	r := &inc.Reading
+	lists := len(inc.Marks) + len(inc.Actions) + len(inc.Evidence) + len(inc.Told) + len(inc.AlsoPaged)
+	return inc.Plan == nil && inc.ETA == nil && lists+len(r.Items)+len(r.Links)+len(r.Labels) == 0 && r.Summary == ""
 }
 
 // stands reports whether an action of the incident is still thrown.

@@ -150,3 +150,92 @@ func TestWordsThatNothingIsDoneOn(t *testing.T) {
 		w.halt()
 	})
 }
+
+// Of two series on one subject, each opening counts, whatever happens to the one
+// that stays open.
+func TestOpeningsOfTwoSeriesOnOneSubject(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		flap := func(c *policy.Config) {
+			c.Flapping = policy.Flapping{Window: time.Hour, After: 3, Pause: time.Second, Stop: 4}
+			c.Ineffective = 100
+		}
+		w := guarded(t, flap, flipPolicy())
+		w.start()
+		w.after(20 * time.Second)
+		say := func(series string, n int, condition signalbox.Condition) {
+			now := time.Now()
+			w.engine.Observe(t.Context(), alerts, now, true, nil, []signalbox.Reading{{
+				Detector: alerts, Series: series, Subject: "db/eu", Episode: fmt.Sprint(series, n), Condition: condition, At: now, OnsetAt: now, WellAt: now.Add(-time.Minute),
+			}})
+			w.after(30 * time.Second)
+		}
+		say("chronic", 0, signalbox.Breached)
+		for n := range 6 {
+			say("flaps", n, signalbox.Breached)
+			most := 0
+			for _, inc := range w.state().Incidents {
+				if inc.Reading.Series == "flaps" && !inc.Closed() {
+					most = len(inc.Recent)
+				}
+			}
+			if most != n+1 {
+				t.Errorf("opening %d of it remembers %d before it, want %d", n+1, most, n+1)
+			}
+			say("flaps", n, signalbox.Clear)
+			w.after(time.Minute)
+			// something small happens to the chronic one
+			var id string
+			for _, inc := range w.state().Incidents {
+				if inc.Reading.Series == "chronic" {
+					id = string(inc.ID)
+				}
+			}
+			if err := w.engine.Control(t.Context(), signalbox.Control{Kind: signalbox.Estimate, Scope: "incident/" + id, Who: "@x", Until: time.Now().Add(time.Hour), Reason: "r"}); err != nil {
+				t.Fatal(err)
+			}
+			w.after(10 * time.Second)
+		}
+		w.halt()
+	})
+}
+
+// What one sweep changes fits one transaction of the store also in bytes.
+func TestSweepFitsInBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, flipPolicy())
+		w.timing.Tombstone = time.Minute
+		now := time.Now()
+		j := w.reader()
+		const n = 120
+		for i := range n {
+			subject := fmt.Sprintf("pod/%d", i)
+			inc := &signalbox.Incident{
+				ID: signalbox.IncidentID(fmt.Sprintf("%016x", i+1)), DedupKey: fmt.Sprint("k", i), Owner: "backend", OnsetAt: now, OpenedAt: now.Add(-10 * time.Minute), ClosedAt: now.Add(-5 * time.Minute), End: signalbox.Escalated,
+				Told:    []string{"would/failover"},
+				Reading: signalbox.Reading{Detector: readsLag, Series: subject, Subject: subject, Condition: signalbox.Clear, At: now, Labels: map[string]string{"description": strings.Repeat("x", 6<<10)}},
+			}
+			rec := journal.Record{Kind: journal.Housekeeping, At: now, Put: []journal.Change{journal.PutIncident(inc)}}
+			if _, err := j.Write(t.Context(), nil, nil, []journal.Record{rec}, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.start()
+		lost := 0
+		for range 120 {
+			w.after(time.Second)
+			if !w.status().Leading {
+				lost++
+			}
+		}
+		left := 0
+		for _, inc := range w.state().Incidents {
+			if len(inc.Told) > 0 {
+				left++
+			}
+		}
+		if left > 0 || lost > 2 {
+			t.Errorf("after two minutes: %d incidents keep their details, and it did not lead in %d of 120 seconds", left, lost)
+		}
+		w.halt()
+	})
+}

@@ -119,3 +119,44 @@ func TestDeniedOnTheWayBack(t *testing.T) {
 		y.audit(w)
 	})
 }
+
+// Who asked for an undo does not approve it, whoever released the incident since.
+func TestWhoAskedForAnUndoDoesNotApproveIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pol := flipPolicy()
+		pol.TwoPersons, pol.ApproveWithin = true, 10*time.Minute
+		pol.Runbook[0].Undo = signalbox.UndoAsk
+		w := newWorld(t, pol)
+		p := newPoints(w, signalbox.ClassA)
+		w.set.Remediators["endpoint"] = wary{p}
+		w.start()
+		w.after(20 * time.Second)
+		w.make(readsLag, "db/eu", 5)
+		w.after(20 * time.Second)
+		w.make(readsLag, "db/eu", 0)
+		w.after(time.Minute)
+		scope := "incident/" + ids(w.status())
+		say := func(kind signalbox.ControlKind, who string) {
+			t.Helper()
+			if err := w.engine.Control(t.Context(), signalbox.Control{Kind: kind, Scope: scope, Who: who, Reason: "r"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		say(signalbox.Take, "@carol")
+		say(signalbox.TakeBack, "@alice") // held by the taking
+		w.after(time.Minute)
+		say(signalbox.Release, "@carol")
+		w.after(time.Minute)
+		var id signalbox.ApprovalID
+		for key, a := range w.state().Approvals {
+			id = key
+			t.Logf("asked: %+v", *a)
+		}
+		if err := w.approve(id, "@alice"); err == nil {
+			t.Error("who asked for the undo approves it")
+		}
+		w.after(20 * time.Second)
+		expect(t, "effects", p.log(), "b")
+		w.halt()
+	})
+}

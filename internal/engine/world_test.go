@@ -159,10 +159,7 @@ func (w *world) start() {
 			w.t.Error(err)
 		}
 	}()
-	w.t.Cleanup(func() {
-		stop()
-		<-ended
-	})
+	w.t.Cleanup(func() { stop(); <-ended })
 	within, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if !w.restore(within, e) {
@@ -247,7 +244,6 @@ func (w *world) after(d time.Duration) {
 }
 
 func (w *world) status() engine.Status {
-	w.t.Helper()
 	st, err := w.engine.Status(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
