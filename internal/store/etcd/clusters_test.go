@@ -195,7 +195,12 @@ func (w *writers) gap() (longest time.Duration) {
 // wantAll asserts that a member has every commit that was acknowledged.
 func (w *writers) wantAll(t *testing.T, n *node) {
 	t.Helper()
-	kvs, _, err := n.List(within(t), "load/")
+	w.wantAllIn(t, n.o.Cluster.Member, n)
+}
+
+func (w *writers) wantAllIn(t *testing.T, member string, s store.Store) {
+	t.Helper()
+	kvs, _, err := s.List(within(t), "load/")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +215,7 @@ func (w *writers) wantAll(t *testing.T, n *node) {
 		}
 	}
 	if lost > 0 {
-		t.Errorf("member %s has lost %d of %d acknowledged commits", n.o.Cluster.Member, lost, len(w.acked))
+		t.Errorf("member %s has lost %d of %d acknowledged commits", member, lost, len(w.acked))
 	}
 }
 
