@@ -242,18 +242,14 @@ func TestLeaderKilledUnderLoad(t *testing.T) {
 // with it cut off: it loses its authority before another has it, no commit of
 // it is acknowledged, and when it goes on it sees what the others did.
 func TestLeaderStandsStill(t *testing.T) {
-	c := newTrio(t)
-	for _, n := range c.nodes {
-		n.o.TTL = 2 * time.Second
-		c.begin(n)
-	}
-	for _, n := range c.nodes {
-		c.await(n)
-	}
+	c := startTrio(t)
 	still, others := c.leader()
 	held, err := still.Lead(within(t), "engine")
 	if err != nil {
 		t.Fatal(err)
+	}
+	if left := time.Until(held.Deadline()); left > etcd.ClusterTTL*2/3 {
+		t.Errorf("%v are left of a new lease, want at most two thirds of a cluster's default", left)
 	}
 	fence := held.Fence()
 	thaw := freeze(t, still)
