@@ -62,7 +62,7 @@ func parse(args []string) (app.Options, *slog.Logger, error) {
 	fs.StringVar(&o.StoreTLS.CA, "store.ca-file", "", "CA of the external etcd")
 	fs.StringVar(&o.StoreTLS.Cert, "store.cert-file", "", "client certificate for the external etcd")
 	fs.StringVar(&o.StoreTLS.Key, "store.key-file", "", "key of the client certificate")
-	fs.DurationVar(&o.Lease, "store.lease", 0, "leader's lease (default 3s, at least 2s)")
+	fs.DurationVar(&o.Lease, "store.lease", 0, "leader's lease, at least 2s (default 3s, with --cluster.initial-members 2s)")
 	clusterFlags(fs, &o.Cluster)
 	fs.StringVar(&o.Share.Listen, "replicas.listen-address", "", "where this replica asks sources for others of the same store (TLS, each known by the store); empty: who leads asks all")
 	fs.StringVar(&o.Share.Advertise, "replicas.advertise-address", "", "where the others reach it (default --replicas.listen-address)")

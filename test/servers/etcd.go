@@ -1,6 +1,7 @@
 package servers
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -26,8 +27,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// EtcdServer is an etcd of one member in a process of its own, with its clients
-// under mutual TLS. A test may Pause it, Kill it and Restart it on its data.
+// EtcdServer is an etcd of one member, or one member of an EtcdCluster, in a
+// process of its own, with its clients under mutual TLS. A test may Pause it, Kill it and Restart it on its data.
 type EtcdServer struct {
 	*Server
 	CA, Cert, Key string // PEM files, for its clients
@@ -57,23 +58,40 @@ func init() {
 // by the test's own binary.
 func Etcd(t testing.TB) *EtcdServer {
 	t.Helper()
+	dir := etcdFiles(t)
+	e := newEtcd(t, dir)
+	e.launch(dir, func(ctx context.Context, port int) error { return e.ask(ctx, loopback("https")(port)) })
+	return e
+}
+
+// etcdFiles makes the directory of an etcd.
+func etcdFiles(t testing.TB) string {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("-short leaves out what needs a real server (etcd)")
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
 	writeMutualCert(t, dir)
-	e := &EtcdServer{t: t, CA: filepath.Join(dir, "tls.crt"), Cert: filepath.Join(dir, "tls.crt"), Key: filepath.Join(dir, "tls.key")}
-	e.Server = start(t, launch{
-		name: "etcd", url: loopback("https"), check: e.answers,
+	return dir
+}
+
+func newEtcd(t testing.TB, dir string) *EtcdServer {
+	return &EtcdServer{t: t, CA: filepath.Join(dir, "tls.crt"), Cert: filepath.Join(dir, "tls.crt"), Key: filepath.Join(dir, "tls.key")}
+}
+
+func (e *EtcdServer) launch(dir string, check func(ctx context.Context, port int) error, env ...string) {
+	e.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	e.Server = start(e.t, launch{
+		name: "etcd", url: loopback("https"), check: check,
 		argv: func(port int) []string {
-			return []string{"/usr/bin/env", etcdDir + "=" + dir, fmt.Sprintf("%s=127.0.0.1:%d", etcdAddr, port), self}
+			argv := append([]string{"/usr/bin/env", etcdDir + "=" + dir, fmt.Sprintf("%s=127.0.0.1:%d", etcdAddr, port)}, env...)
+			return append(argv, self)
 		},
 	})
-	return e
 }
 
 // Client connects to the etcd as its clients do, until the test ends.
@@ -96,17 +114,24 @@ func (e *EtcdServer) connect(url string) (*clientv3.Client, error) {
 	return clientv3.New(clientv3.Config{Endpoints: []string{url}, TLS: tls, DialTimeout: time.Second, Logger: zap.NewNop()})
 }
 
-// answers reports whether a linearizable read is answered.
-func (e *EtcdServer) answers(ctx context.Context, port int) error {
-	client, err := e.connect(loopback("https")(port))
+// ask reports whether a linearizable read is answered.
+func (e *EtcdServer) ask(ctx context.Context, url string) error {
+	return e.with(ctx, url, func(ctx context.Context, client *clientv3.Client) error {
+		_, err := client.Get(ctx, "is it there")
+		return err
+	})
+}
+
+// with calls f with a client of its own, and a bound.
+func (e *EtcdServer) with(ctx context.Context, url string, f func(context.Context, *clientv3.Client) error) error {
+	client, err := e.connect(url)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = client.Close() }()
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	_, err = client.Get(ctx, "is it there")
-	return err
+	return f(ctx, client)
 }
 
 // Restore stops the etcd in good order, makes its data anew as etcdutl snapshot
@@ -137,13 +162,17 @@ func (e *EtcdServer) Restore(backup string) {
 func runEtcd(dir, addr string) error {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
+	data, name, peer, members := etcdData(dir)
 	clients := url.URL{Scheme: "https", Host: addr}
-	peers := url.URL{Scheme: "http", Host: "127.0.0.1:0"}
+	peers, err := url.Parse(peer)
+	if err != nil {
+		return err
+	}
 	config := embed.NewConfig()
-	config.Name, config.Dir = "test", filepath.Join(dir, "data")
+	config.Name, config.Dir = name, data
 	config.ListenClientUrls, config.AdvertiseClientUrls = []url.URL{clients}, []url.URL{clients}
-	config.ListenPeerUrls, config.AdvertisePeerUrls = []url.URL{peers}, []url.URL{peers}
-	config.InitialCluster = config.Name + "=" + peers.String()
+	config.ListenPeerUrls, config.AdvertisePeerUrls = []url.URL{*peers}, []url.URL{*peers}
+	config.InitialCluster = cmp.Or(members, name+"="+peer)
 	config.ClientTLSInfo = transport.TLSInfo{
 		CertFile: filepath.Join(dir, "tls.crt"), KeyFile: filepath.Join(dir, "tls.key"), TrustedCAFile: filepath.Join(dir, "tls.crt"), ClientCertAuth: true,
 	}

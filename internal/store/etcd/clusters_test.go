@@ -195,7 +195,12 @@ func (w *writers) gap() (longest time.Duration) {
 // wantAll asserts that a member has every commit that was acknowledged.
 func (w *writers) wantAll(t *testing.T, n *node) {
 	t.Helper()
-	kvs, _, err := n.List(within(t), "load/")
+	w.wantAllIn(t, n.o.Cluster.Member, n)
+}
+
+func (w *writers) wantAllIn(t *testing.T, member string, s store.Store) {
+	t.Helper()
+	kvs, _, err := s.List(within(t), "load/")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +215,7 @@ func (w *writers) wantAll(t *testing.T, n *node) {
 		}
 	}
 	if lost > 0 {
-		t.Errorf("member %s has lost %d of %d acknowledged commits", n.o.Cluster.Member, lost, len(w.acked))
+		t.Errorf("member %s has lost %d of %d acknowledged commits", member, lost, len(w.acked))
 	}
 }
 
@@ -237,18 +242,14 @@ func TestLeaderKilledUnderLoad(t *testing.T) {
 // with it cut off: it loses its authority before another has it, no commit of
 // it is acknowledged, and when it goes on it sees what the others did.
 func TestLeaderStandsStill(t *testing.T) {
-	c := newTrio(t)
-	for _, n := range c.nodes {
-		n.o.TTL = 2 * time.Second
-		c.begin(n)
-	}
-	for _, n := range c.nodes {
-		c.await(n)
-	}
+	c := startTrio(t)
 	still, others := c.leader()
 	held, err := still.Lead(within(t), "engine")
 	if err != nil {
 		t.Fatal(err)
+	}
+	if left := time.Until(held.Deadline()); left > etcd.ClusterTTL*2/3 {
+		t.Errorf("%v are left of a new lease, want at most two thirds of a cluster's default", left)
 	}
 	fence := held.Fence()
 	thaw := freeze(t, still)

@@ -64,7 +64,8 @@
 //   - A lease lasts at least its TTL after the keepalive was received
 //     (learning/api_guarantees, "Lease"). Its holder counts two thirds of it, on
 //     the boot-time clock, from before the keepalive was sent. The least TTL is
-//     one and a half election timeouts, 2 s by default.
+//     one and a half election timeouts, with etcd's own 2 s. Who is elected to
+//     lead the store counts each lease anew, with one election timeout on top.
 //   - 128 operations a Txn, 1.5 MiB a request (dev-guide/limit), here checked
 //     before they are sent, by store.Txn.Check.
 //   - History grows until it is compacted, the file until it is defragmented,

@@ -41,7 +41,8 @@ type EmbeddedOptions struct {
 	// StartTimeout bounds a start of the member, its wait for a predecessor
 	// that still ends included: 1 min by default. Past it, it is killed.
 	StartTimeout time.Duration
-	// TTL and Timeout are those of Options.
+	// TTL and Timeout are those of Options; with a Cluster TTL is ClusterTTL by
+	// default.
 	TTL, Timeout time.Duration
 	// OnChange is called in order when the member comes up or goes down; it
 	// must not block. reason is empty when up. May be nil.
@@ -122,6 +123,9 @@ func (o *EmbeddedOptions) complete() error {
 			return err
 		}
 		o.Cluster = &own
+		if o.TTL == 0 {
+			o.TTL = ClusterTTL
+		}
 	}
 	for _, d := range []struct {
 		name  string

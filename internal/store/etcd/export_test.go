@@ -83,3 +83,11 @@ func LateAnswer(l store.Leadership) {
 	held := l.(*leadership)
 	held.extend(held.s.clock())
 }
+
+// LongestElection is how long a member of several may see nobody lead before it
+// stands for election, and what who was elected adds to each lease.
+func LongestElection(c Cluster) (election, extension time.Duration) {
+	cfg := clusterConfig(settings{Cluster: &c})
+	extension = time.Duration(cfg.ElectionMs) * time.Millisecond
+	return 2*extension - time.Duration(cfg.TickMs)*time.Millisecond, extension
+}

@@ -28,7 +28,7 @@ type Options struct {
 	CAFile, CertFile, KeyFile string
 	// ServerName is what the servers' certificates say, when it isn't their host.
 	ServerName string
-	// TTL of a leader's lease: 3 s by default, 2 s at least.
+	// TTL of a leader's lease: DefaultTTL by default, 2 s at least.
 	TTL time.Duration
 	// Timeout of a call whose context has no deadline: 3 s by default.
 	Timeout time.Duration
@@ -55,8 +55,13 @@ type Store struct {
 	written atomic.Int64 // bootTime of the last Commit
 }
 
-// DefaultTTL is how long a leader's lease lasts that nobody keeps alive.
-const DefaultTTL = 3 * time.Second
+// DefaultTTL is how long a leader's lease lasts that nobody keeps alive, and
+// ClusterTTL that of an embedded cluster: after a crash it elects first, and then
+// counts each lease anew.
+const (
+	DefaultTTL = 3 * time.Second
+	ClusterTTL = 2 * time.Second
+)
 
 const (
 	leastTTL       = 2 * time.Second
