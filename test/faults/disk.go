@@ -50,11 +50,18 @@ func diskFull(r *run, v variant, n int) outcome {
 		if err := os.Remove(ballast); err != nil {
 			r.t.Fatal(err)
 		}
-		c.sender.awaitTaken(time.Minute)
+		c.takesAgain(&o, "there was room on the disk again")
 		c.lives(&o)
 	}
 	o.verdict.merge(c.judge(c.patience()))
 	return o
+}
+
+// takesAgain notes a store that does not come back once it can.
+func (c *cell) takesAgain(o *outcome, since string) {
+	if err := c.sender.awaitTaken(patient(time.Minute)); err != nil {
+		o.wrong("the store did not come back once %s: %v", since, err)
+	}
 }
 
 // lives notes a daemon that ended with its store.
@@ -143,7 +150,7 @@ func syncFails(r *run, v variant, n int) outcome {
 			o.missed++
 			c.t.Logf("nothing was injected: %s", said)
 		}
-		c.sender.awaitTaken(time.Minute)
+		c.takesAgain(&o, "the store could sync again")
 		c.lives(&o)
 	}
 	o.verdict.merge(c.judge(c.patience()))

@@ -25,6 +25,7 @@
 // same cell: a target that is faster than a recovery hides bugs. Once a cell is
 // drained the daemon is stopped, and its journal is verified and read:
 //
+//   - each alert is answered 2xx once all faults are over
 //   - each alert that was answered 2xx has an incident, with one end, or one whose action is left in doubt,
 //     or whose throw stays, with its owner paged, since each attempt to take it back failed
 //   - each effect has one action, whose intent is older than the request; an action has one effect, and so has an incident's throw

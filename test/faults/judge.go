@@ -94,9 +94,13 @@ func (c *cell) judge(patience time.Duration) *verdict {
 // overUnseen is why an incident is closed of which only the end was heard.
 const overUnseen = "over before it was seen"
 
-// alerts: each that was acknowledged is in the journal, and has one end, unless
-// its action is left in doubt, or what it threw is left to a person.
+// alerts: each is acknowledged once all faults are over. Each that was is in the
+// journal, and has one end, unless its action is left in doubt, or what it threw
+// is left to a person.
 func (v *verdict) alerts(s *sender, b *books) {
+	if left, example := s.untaken(); left > 0 {
+		v.wrong("%d alerts were never answered 2xx, %s among them, though all faults are over", left, example)
+	}
 	for _, a := range s.alerts {
 		if a.Taken.IsZero() {
 			continue

@@ -182,10 +182,13 @@ func storm(r *run, v variant, _ int) outcome {
 	wait(time.Duration(r.rng.Int64N(int64(time.Second))))
 	c.kill()
 	c.start("")
-	c.sender.awaitTaken(2 * time.Minute)
+	taken := c.sender.awaitTaken(2 * time.Minute)
 	used := c.memory()
 	c.sender.hold(false)
 	o := outcome{faults: 1, verdict: *c.judge(5 * time.Minute)}
+	if taken != nil {
+		o.wrong("after the storm's kill: %v", taken)
+	}
 	if most := 1 << 30; used > most {
 		o.wrong("the daemon took %d MiB in the storm, more than %d", used>>20, most>>20)
 	}

@@ -164,11 +164,19 @@ func (s sum) gap() string {
 	return at(len(s.gaps)/2) + " / " + at(min(last, len(s.gaps)*99/100)) + " / " + at(last)
 }
 
+// gapOf is gap with the number of those that were measured.
+func (s sum) gapOf() string {
+	if len(s.gaps) == 0 {
+		return s.gap()
+	}
+	return fmt.Sprintf("%s of %s", s.gap(), thousands(len(s.gaps)))
+}
+
 // Render is docs/faults.md.
 func Render(r Results) string {
 	var b strings.Builder
 	b.WriteString(head)
-	b.WriteString("| row | of | faults | alerts | effects | in doubt | left to a person | lost | twice | other faults of ours | gap p50 / p99 / max | commits |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| row | of | faults | alerts | effects | in doubt | left to a person | lost | twice | other faults of ours | gap p50 / p99 / max of how many | commits |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	var total sum
 	for _, row := range rows {
 		if row.notYet != "" {
@@ -185,7 +193,7 @@ func Render(r Results) string {
 			continue
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %d | %d | %d | %d | %d | %d | %d | %s | %s |\n", row.name, thousands(row.full), thousands(s.faults),
-			s.alerts, s.effects, s.inDoubt, s.left, s.lost, s.twice, s.wrong-s.lost-s.twice, s.gap(), s.commits())
+			s.alerts, s.effects, s.inDoubt, s.left, s.lost, s.twice, s.wrong-s.lost-s.twice, s.gapOf(), s.commits())
 		total.faults, total.alerts, total.effects, total.inDoubt = total.faults+s.faults, total.alerts+s.alerts, total.effects+s.effects, total.inDoubt+s.inDoubt
 		total.lost, total.twice = total.lost+s.lost, total.twice+s.twice
 	}
@@ -290,7 +298,8 @@ them and of what came of it. That log, the answers that the sender of the alerts
 is drained. *In doubt* counts the actions of which the daemon once did not know what became of them. *Left to a person* are those on class D
 targets, which a person's word alone settles, and what stays thrown, with its owner paged, since the daemon was killed in each of three attempts to take it back. *Lost* are alerts with a 2xx that are not in the journal, or did not come to one end. *Twice* are effects beyond
 the one of an action, or of an incident's throw. *Gap* is the time from a fault to the next effect at any target; work that waits for a
-target's greatest latency is in it.
+target's greatest latency is in it. A fault after which nothing was done until the next one struck has no gap: of how many it was measured is told
+beside it, and the longest are missing where that is far from the faults.
 
 ` + "```sh" + `
 make faults                      # continues where it stood, for 10 minutes

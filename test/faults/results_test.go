@@ -32,7 +32,7 @@ func TestResultsAddUp(t *testing.T) {
 		t.Fatalf("got %+v %v, want %+v", got, err, a)
 	}
 	table := Render(got)
-	for _, want := range []string{"| 80 | 150 | 220 | 40 | 0 | 0 | 1 | 0 | 2.0 s / 9.0 s / 9.0 s | aaa…bbb |", "seed 2, commit bbb: action x had 2 effects"} {
+	for _, want := range []string{"| 80 | 150 | 220 | 40 | 0 | 0 | 1 | 0 | 2.0 s / 9.0 s / 9.0 s of 3 | aaa…bbb |", "seed 2, commit bbb: action x had 2 effects"} {
 		if !strings.Contains(table, want) {
 			t.Errorf("the table must hold %q:\n%s", want, table)
 		}
@@ -150,6 +150,27 @@ func TestOracleLeavesWhatStaysThrownToAPerson(t *testing.T) {
 		if v.Lost != c.lost || v.LeftDoubt != 1-c.lost {
 			t.Errorf("%d failed attempts, page %q: lost %d, left %d", c.failed, c.page, v.Lost, v.LeftDoubt)
 		}
+	}
+}
+
+// A daemon that lives and never takes an alert again is found, by the judge and
+// by who waits for its store.
+func TestOracleFindsADaemonThatNeverRecovers(t *testing.T) {
+	t.Parallel()
+	s := &sender{alerts: []*alert{{Name: "p-0", Target: "page"}, {Name: "p-1", Target: "page"}}}
+	v := &verdict{}
+	v.alerts(s, &books{})
+	if v.Alerts != 0 || v.Lost != 0 || len(v.Wrong) != 1 || !strings.Contains(v.Wrong[0], "2 alerts were never answered 2xx") {
+		t.Errorf("got %+v", v)
+	}
+	if err := s.awaitTaken(time.Millisecond); err == nil || !strings.Contains(err.Error(), "2 alerts") {
+		t.Errorf("waited for a 2xx, got %v", err)
+	}
+	for _, a := range s.alerts {
+		a.Taken = time.Now()
+	}
+	if err := s.awaitTaken(time.Millisecond); err != nil {
+		t.Errorf("all have their 2xx, got %v", err)
 	}
 }
 
