@@ -118,10 +118,6 @@ func (c *cell) flood() bool {
 // syncFails lets fdatasync fail in the store's process while alerts come in,
 // until it ends by that.
 func syncFails(r *run, v variant, n int) outcome {
-	strace, err := exec.LookPath("strace")
-	if err != nil {
-		r.t.Fatal("a failing fdatasync needs strace")
-	}
 	c := r.cell(v)
 	c.start("")
 	c.sees()
@@ -129,7 +125,7 @@ func syncFails(r *run, v variant, n int) outcome {
 	for range n {
 		member := c.member()
 		said := &bytes.Buffer{}
-		tracer := exec.Command(strace, "-f", "-p", strconv.Itoa(member), "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=1+")
+		tracer := exec.Command("strace", "-f", "-p", strconv.Itoa(member), "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=1+")
 		tracer.Stderr = said
 		tracer.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 		ended, err := servers.Start(tracer)

@@ -30,8 +30,16 @@ type network struct {
 	ports  []string // their ends on the bridge
 }
 
-// lacks says why a row can't be played on this machine, as root; empty: it can.
+// lacks says why a row can't be played on this machine; empty: it can.
 func (r *row) lacks() string {
+	if r.root && os.Geteuid() != 0 {
+		return "it needs root"
+	}
+	if r.program != "" {
+		if _, err := exec.LookPath(r.program); err != nil {
+			return "it needs " + r.program
+		}
+	}
 	if !r.spaces {
 		return ""
 	}

@@ -25,11 +25,12 @@ type row struct {
 	elsewhere func(r *run) outcome
 	// batch is how many faults one part strikes, sample how many of which
 	// variants a run of the tests does.
-	batch  int
-	sample func() []variant
-	few    int
-	root   bool // it needs root
-	spaces bool // … and network namespaces of its own
+	batch   int
+	sample  func() []variant
+	few     int
+	root    bool   // it needs root
+	spaces  bool   // … and network namespaces of its own
+	program string // … and this program
 }
 
 // variant is one of what a row is made of.
@@ -110,7 +111,7 @@ var rows = []row{
 	},
 	{
 		key: "eio", name: "EIO on fdatasync", full: 100, shows: "no false 2xx; the daemon survives its store",
-		variants: plain, sample: plain, play: syncFails, batch: 4, few: 1, root: true,
+		variants: plain, sample: plain, play: syncFails, batch: 4, few: 1, root: true, program: "strace",
 	},
 	{
 		key: "storm", name: "storm: 10,000 distinct alerts, killed in its midst", full: 20, shows: "I1, I12, memory bounded",
