@@ -13,7 +13,7 @@
 //	sender.go  Alertmanager's part: each alert is posted, to one replica after the other, until it is answered 2xx, and then never again
 //	target.go  targets of the classes A (compares and sets), B (knows a key), C (can be read back) and D (blind)
 //	judge.go   the oracle; books.go what it reads of the journal
-//	results.go what adds up, and the table in docs/faults.md
+//	results.go what adds up, and the table in docs/faults.md; mutants.go daemons that are wrong, and which of them were caught
 //
 // A row that can't be run yet says so in the table, and is not left out of it.
 //

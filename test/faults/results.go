@@ -17,8 +17,9 @@ import (
 // Results is the file of all that was measured. Parts are only ever appended:
 // two files are merged by putting their parts together, each once.
 type Results struct {
-	V     int    `json:"v"`
-	Parts []Part `json:"parts"`
+	V      int      `json:"v"`
+	Parts  []Part   `json:"parts"`
+	Caught []Caught `json:"caught,omitempty"` // mutants
 }
 
 // Part is one cell's run: some faults of one row, drained and judged.
@@ -41,9 +42,10 @@ type Part struct {
 // Add appends a part.
 func (r *Results) Add(p Part) { r.Parts = append(r.Parts, p) }
 
-// Merge takes in the parts of another file that are not in this one. A part is
+// Merge takes in the mutants and the parts of another file that are not in this one. A part is
 // known by its row, variant, seed and date.
 func (r *Results) Merge(other Results) {
+	r.mergeCaught(other)
 	type identity struct {
 		row, of string
 		seed    uint64
@@ -81,7 +83,7 @@ func Load(path string) (Results, error) {
 	return r, nil
 }
 
-// Save writes the file whole or not at all, a part a line.
+// Save writes the file whole or not at all, a part or a mutant a line.
 func (r *Results) Save(path string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "{\"v\": %d, \"parts\": [", r.V)
@@ -93,7 +95,19 @@ func (r *Results) Save(path string) error {
 		b.WriteString(map[bool]string{true: "\n", false: ",\n"}[i == 0])
 		b.Write(line)
 	}
-	b.WriteString("\n]}\n")
+	b.WriteString("\n]")
+	for i, c := range r.Caught {
+		line, err := json.Marshal(c)
+		if err != nil {
+			return err
+		}
+		b.WriteString(map[bool]string{true: ", \"caught\": [\n", false: ",\n"}[i == 0])
+		b.Write(line)
+	}
+	if len(r.Caught) > 0 {
+		b.WriteString("\n]")
+	}
+	b.WriteString("}\n")
 	return replace(path, b.String())
 }
 
@@ -205,6 +219,7 @@ func Render(r Results) string {
 			thousands(total.inDoubt), 300/float64(total.inDoubt))
 	}
 	b.WriteString(r.handingOver())
+	b.WriteString(r.mutantsCaught())
 	b.WriteString(r.failures())
 	return b.String()
 }

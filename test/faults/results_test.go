@@ -42,6 +42,43 @@ func TestResultsAddUp(t *testing.T) {
 	}
 }
 
+// What was caught is kept by the file and by a merge, each once, and told in the
+// table; a file of before there was any loads.
+func TestMutantsCaughtAreOnRecord(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	caught := func(mutant string, after time.Duration, faults int) Caught {
+		return Caught{Mutant: mutant, Row: "random", Of: "a", Seed: 6, Commit: "aaa", Date: at.Add(after), Faults: faults, Finding: "seen"}
+	}
+	path := filepath.Join(t.TempDir(), "results.json")
+	old := Results{V: 1, Parts: []Part{{Row: "x", Date: at}}}
+	if err := old.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	a, err := Load(path)
+	if err != nil || len(a.Caught) != 0 || !strings.Contains(Render(a), "Not run at a recorded commit yet") {
+		t.Fatalf("got %+v %v", a, err)
+	}
+	a.Caught = []Caught{caught("no fence", time.Hour, 5)}
+	b := Results{V: 1, Caught: []Caught{caught("no fence", 0, 4), caught("no seal", 0, 3)}}
+	a.Merge(b)
+	a.Merge(b)
+	if err := a.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Load(path)
+	if err != nil || !reflect.DeepEqual(got, a) || len(got.Caught) != 3 {
+		t.Fatalf("got %+v %v, want %+v", got, err, a)
+	}
+	for _, want := range []string{
+		"| no fence | random (a) | 5 | 6 | aaa | 2026-11-26 | seen |", "| no seal | random (a) | 3 |", "| cooldown in memory | random (k, latency ×0) | not run at a recorded commit yet |",
+	} {
+		if !strings.Contains(Render(got), want) {
+			t.Errorf("the table must hold %q:\n%s", want, Render(got))
+		}
+	}
+}
+
 // What the oracle is for: each kind of lie and each effect too many is found.
 func TestOracleFindsWhatIsWrong(t *testing.T) {
 	t.Parallel()
