@@ -28,6 +28,7 @@
 //   - each alert is answered 2xx once all faults are over
 //   - each alert that was answered 2xx has an incident, with one end, or one whose action is left in doubt,
 //     or whose throw stays, with its owner paged, since each attempt to take it back failed
+//   - what is left in flight is at a target of class D, or, in a store that went back in time, of class A or C and claimed before that
 //   - each effect has one action, whose intent is older than the request; an action has one effect, and so has an incident's throw
 //   - an action that is on record as without effect had none, and one on record as done had one
 //   - what is claimed at a target waits for the end of all before it there, and no older action's effect comes after a newer one's

@@ -311,7 +311,7 @@ measured, and what was not. How rows, oracle and sums work is told in [test/faul
 The real daemon, built with steps at which it can be stopped, runs against targets of each class that keep a log of what reached
 them and of what came of it. That log, the answers that the sender of the alerts got, and the journal are held against each other once all
 is drained. *In doubt* counts the actions of which the daemon once did not know what became of them. *Left to a person* are those on class D
-targets, which a person's word alone settles, and what stays thrown, with its owner paged, since the daemon was killed in each of three attempts to take it back. *Lost* are alerts with a 2xx that are not in the journal, or did not come to one end. *Twice* are effects beyond
+targets, which a person's word alone settles, after a restore those of classes A and C that were under way in the copy, and what stays thrown, with its owner paged, since the daemon was killed in each of three attempts to take it back. *Lost* are alerts with a 2xx that are not in the journal, or did not come to one end. *Twice* are effects beyond
 the one of an action, or of an incident's throw. *Gap* is the time from a fault to the next effect at any target; work that waits for a
 target's greatest latency is in it. A fault after which nothing was done until the next one struck has no gap: of how many it was measured is told
 beside it, and the longest are missing where that is far from the faults.

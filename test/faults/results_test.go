@@ -163,6 +163,44 @@ func TestOracleFindsADoubtThatIsNotTold(t *testing.T) {
 	}
 }
 
+// What is left in flight is a person's at a blind target alone, and, once the
+// store went back in time, at one of class A or C what was claimed before that.
+func TestOracleLeavesOnlyWhatItMayInDoubt(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		target string
+		back   time.Duration // of the store, after the claim; 0: it did not go back
+		left   bool
+	}{
+		{"d0", 0, true},
+		{"d0", time.Second, true},
+		{"a0", 0, false},
+		{"b0", 0, false},
+		{"c0", 0, false},
+		{"k0", 0, false},
+		{"a0", time.Second, true},
+		{"c0", time.Second, true},
+		{"b0", time.Second, false},
+		{"k0", time.Second, false},
+		{"a0", -time.Second, false},
+		{"c0", -time.Second, false},
+	} {
+		b := booksOf(at, "i-1 doubt "+c.target)
+		b.incidents = map[string]*signalbox.Incident{"x": {Actions: []signalbox.ActionID{"i-1"}}}
+		s := &sender{alerts: []*alert{{Name: "x", Target: c.target, Taken: at}}}
+		if c.back != 0 {
+			s.back = at.Add(c.back)
+		}
+		v := &verdict{}
+		v.left(b, s.back)
+		v.alerts(s, b)
+		if got := v.LeftDoubt == 1 && v.Lost == 0 && len(v.Wrong) == 0; got != c.left {
+			t.Errorf("%s, the store back after %v: got %+v", c.target, c.back, v)
+		}
+	}
+}
+
 // What stays thrown since each attempt to take it back failed is left to a person
 // who was paged, and is lost without the page or with an attempt left.
 func TestOracleLeavesWhatStaysThrownToAPerson(t *testing.T) {
