@@ -77,8 +77,9 @@ func (c *campaign) choose() (*row, variant, uint64) {
 		done[k] += n
 	}
 	for _, p := range c.results.Parts {
-		done[p.Row] += p.Faults + p.Missed
-		done[p.Row+"/"+p.Of] += p.Faults + p.Missed
+		name := rowNamed(p.Row)
+		done[name] += p.Faults + p.Missed
+		done[name+"/"+p.Of] += p.Faults + p.Missed
 	}
 	var next *row
 	share := func(r *row) float64 { return float64(done[r.name]) / float64(r.full) }
@@ -146,7 +147,7 @@ func (c *campaign) part(t *testing.T, n int) bool {
 		if v.lease > 0 {
 			lease = v.lease.String()
 		}
-		c.save(t, Part{Lease: lease, Row: row.name, Of: of, Seed: seed, Commit: c.commit, Date: time.Now().UTC(), Faults: o.faults, Missed: o.missed, verdict: o.verdict})
+		c.save(t, Part{Lease: lease, Store: v.store, Row: row.name, Of: of, Seed: seed, Commit: c.commit, Date: time.Now().UTC(), Faults: o.faults, Missed: o.missed, verdict: o.verdict})
 		judged = true
 	})
 	c.over(row, v, judged)

@@ -57,12 +57,12 @@ func (c *cell) judge(patience time.Duration) *verdict {
 	v := &verdict{}
 	var b *books
 	var err error
-	if c.net != nil { // a cluster is not read once it is stopped
+	if c.plan.members > 1 { // a cluster is not read once it is stopped
 		b, err = c.readExport()
 	}
 	c.close()
 	c.town.pending.Wait() // what is still on its way
-	if c.net == nil {
+	if c.plan.members <= 1 {
 		b, err = c.read()
 	}
 	if err != nil {

@@ -180,20 +180,28 @@ func storm(r *run, v variant, _ int) outcome {
 		c.fireAt(classP)
 	}
 	wait(time.Duration(r.rng.Int64N(int64(time.Second))))
+	used := c.memory()
 	c.kill()
 	c.start("")
 	taken := c.sender.awaitTaken(2 * time.Minute)
-	used := c.memory()
 	c.sender.hold(false)
+	c.drain(5 * time.Minute)
+	used = max(used, c.memory())
 	o := outcome{faults: 1, verdict: *c.judge(5 * time.Minute)}
 	if taken != nil {
 		o.wrong("after the storm's kill: %v", taken)
 	}
-	if most := 1 << 30; used > most {
-		o.wrong("the daemon took %d MiB in the storm, more than %d", used>>20, most>>20)
+	r.t.Logf("the daemon took up to %d MiB", used>>10)
+	if used == 0 || used > mostOfStorm {
+		o.wrong("the daemon took up to %d MiB in the storm, and may take %d", used>>10, mostOfStorm>>10)
 	}
 	return o
 }
+
+// mostOfStorm is the resident memory, in KiB, that the daemon may take at most,
+// of all that it took before the kill and after it. That it stays below the 300 MB
+// of the benchmark is not measured here yet: the part's log says what it took.
+const mostOfStorm = 1 << 20
 
 // campaigns says whether this is the campaign, of which the tests are a sample.
 func campaigns() bool { return os.Getenv("SIGNALBOX_FAULTS") != "" }

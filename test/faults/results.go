@@ -32,6 +32,7 @@ type Part struct {
 	Faults int       `json:"faults"`           // that struck
 	Missed int       `json:"missed,omitempty"` // that were planned, and the step was not passed
 	Lease  string    `json:"lease,omitempty"`  // of several replicas, where the part was played for it
+	Store  string    `json:"store,omitempty"`  // of several replicas; empty: one external etcd
 	verdict
 
 	// Overruled are findings that were the oracle's own fault, with why. They are
@@ -128,7 +129,7 @@ type sum struct {
 }
 
 func (r *Results) of(row string) sum {
-	return r.sum(func(p *Part) bool { return p.Row == row })
+	return r.sum(func(p *Part) bool { return rowNamed(p.Row) == row })
 }
 
 func (r *Results) sum(of func(*Part) bool) sum {
@@ -227,15 +228,19 @@ func Render(r Results) string {
 // handingOver tells what a leader's lease costs and risks.
 func (r *Results) handingOver() string {
 	var b strings.Builder
-	leases := map[string]bool{}
+	kinds := map[[2]string]bool{}
 	for _, p := range r.Parts {
 		if p.Lease != "" && len(p.Gaps) > 0 {
-			leases[p.Lease] = true
+			kinds[[2]string{p.Store, p.Lease}] = true
 		}
 	}
-	for _, l := range slices.Sorted(maps.Keys(leases)) {
-		s := r.sum(func(p *Part) bool { return p.Lease == l })
-		fmt.Fprintf(&b, "| %s | %d | %s | %d |\n", l, len(s.gaps), s.gap(), s.lapsed)
+	for _, k := range slices.SortedFunc(maps.Keys(kinds), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
+		s := r.sum(func(p *Part) bool { return p.Store == k[0] && p.Lease == k[1] })
+		store := k[0]
+		if store == "" {
+			store = "one external etcd"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %d | %s | %d |\n", store, k[1], len(s.gaps), s.gap(), s.lapsed)
 	}
 	if b.Len() == 0 {
 		return ""
@@ -251,7 +256,7 @@ func (r *Results) failures() string {
 			if b.Len() == 0 {
 				b.WriteString(wrong)
 			}
-			fmt.Fprintf(&b, "- %s (%s), seed %d, commit %s: %s\n", p.Row, p.Of, p.Seed, p.Commit, w)
+			fmt.Fprintf(&b, "- %s (%s), seed %d, commit %s: %s\n", rowNamed(p.Row), p.Of, p.Seed, p.Commit, w)
 		}
 	}
 	return b.String()
@@ -296,11 +301,11 @@ in flight holds two journals against each other there, and is the oracle's own f
 const handing = `
 ## How long nobody acts
 
-Three replicas on one etcd, by the leader's lease (` + "`--store.lease`" + `): from a kill -9 of the leader to the next effect at any target. *Lapsed* are leases that
+Three replicas, on one external etcd or with embedded members of one cluster, by the leader's lease (` + "`--store.lease`" + `): from a kill -9 of the leader to the next effect at any target. *Lapsed* are leases that
 a leader which lived could not renew in time, with two daemons of three, their store, Prometheus and all targets on the same two cores.
 
-| lease | kills of the leader | gap p50 / p99 / max | lapsed |
-|---|---|---|---|
+| store | lease | kills of the leader | gap p50 / p99 / max | lapsed |
+|---|---|---|---|---|
 `
 
 const head = `# The fault campaign

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/test/standin/pagerduty"
 )
 
 // Parts of two machines add up, each once, in whatever order they are merged,
@@ -76,6 +77,49 @@ func TestMutantsCaughtAreOnRecord(t *testing.T) {
 		if !strings.Contains(Render(got), want) {
 			t.Errorf("the table must hold %q:\n%s", want, Render(got))
 		}
+	}
+}
+
+// Parts keep counting for a row that got another name, and the gap of embedded
+// members is told apart from that of one external etcd.
+func TestResultsOfRenamedRowsAndOfStores(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	part := func(store string, gap int64) Part {
+		return Part{Row: rowOf(t, "replicas").name, Commit: "aaa", Date: at, Faults: 1, Lease: "3s", Store: store, verdict: verdict{Gaps: []int64{gap}}}
+	}
+	r := Results{V: 1, Parts: []Part{part("", 3000), part(embedded, 5000)}}
+	for _, row := range rows {
+		if row.was != "" {
+			r.Add(Part{Row: row.was, Commit: "bbb", Date: at, Faults: 7})
+		}
+	}
+	table := Render(r)
+	for _, want := range []string{
+		"| one external etcd | 3s | 1 | 3.0 s / 3.0 s / 3.0 s | 0 |", "| embedded members | 3s | 1 | 5.0 s / 5.0 s / 5.0 s | 0 |", rowOf(t, "storm").name + " | 20 | 7 |", rowOf(t, "clock").name + " | 500 | 7 |",
+	} {
+		if !strings.Contains(table, want) {
+			t.Errorf("the table must hold %q:\n%s", want, table)
+		}
+	}
+}
+
+// A page about the store is none about what is ill.
+func TestOracleTellsPagesOfWhatIsIll(t *testing.T) {
+	t.Parallel()
+	page := func(action, summary string) pagerduty.Incident {
+		return pagerduty.Incident{Events: []pagerduty.Event{{Action: action, Payload: pagerduty.Payload{Summary: summary}}}}
+	}
+	pages := []pagerduty.Incident{
+		page("trigger", "signalbox on replica-0 has no store: nothing is remediated, what is ill is paged straight"),
+		page("trigger", "page-1: fires (signalbox has no store: it does nothing but page)"), page("resolve", "page-2: over"),
+	}
+	pages[0].DedupKey = "signalbox-store-replica-0"
+	if n := ofWhatIsIll(pages); n != 2 {
+		t.Errorf("%d pages are about what is ill, want 2", n)
+	}
+	if !paged(pages, "page-1") || paged(pages, "page-2") || paged(pages, "page-") || paged(pages[:1], "page-1") {
+		t.Error("a page of another kind counts, or that of what is ill does not")
 	}
 }
 
