@@ -199,8 +199,9 @@ func storm(r *run, v variant, _ int) outcome {
 }
 
 // mostOfStorm is the resident memory, in KiB, that the daemon may take at most,
-// of all that it took before the kill and after it. That it stays below the 300 MB
-// of the benchmark is not measured here yet: the part's log says what it took.
+// of all that it took before the kill and after it. The 300 MB of the benchmark do
+// not hold here: with 10,000 alerts that go on firing it took 599 MiB and more, on
+// a machine that was busy with much else. The part's log says what it took.
 const mostOfStorm = 1 << 20
 
 // campaigns says whether this is the campaign, of which the tests are a sample.
