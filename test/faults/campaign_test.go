@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -156,9 +155,6 @@ func TestSample(t *testing.T) {
 		for k, v := range row.sample() {
 			t.Run(row.key+"/"+v.String(), func(t *testing.T) {
 				t.Parallel()
-				if row.root && os.Geteuid() != 0 {
-					untested(t, "%s: needs root", row.name)
-				}
 				if why := row.lacks(); why != "" {
 					untested(t, "%s: %s", row.name, why)
 				}
@@ -219,7 +215,7 @@ func TestCampaign(t *testing.T) {
 	}
 	cells := max(1, number(t, "SIGNALBOX_FAULTS_CELLS", 2))
 	seed := number(t, "SIGNALBOX_FAULTS_SEED", int(time.Now().Unix()))
-	c := &campaign{commit: commit(), only: os.Getenv("SIGNALBOX_FAULTS_ROW"), of: os.Getenv("SIGNALBOX_FAULTS_OF"), seed: uint64(seed), until: time.Now().Add(time.Duration(minutes) * time.Minute)}
+	c := &campaign{commit: commit(), only: os.Getenv("SIGNALBOX_FAULTS_ROW"), of: os.Getenv("SIGNALBOX_FAULTS_OF"), seed: uint64(seed)}
 	if c.of != "" && c.only == "" {
 		t.Fatal("SIGNALBOX_FAULTS_OF names variants of one row, and SIGNALBOX_FAULTS_ROW must say of which")
 	}
@@ -240,20 +236,29 @@ func TestCampaign(t *testing.T) {
 		}
 	}
 	if minutes > 0 {
+		c.leaveOut(t, (*row).lacks)
 		c.binary, c.health = theDaemon(t), healthy(t)
+		c.until = time.Now().Add(time.Duration(minutes) * time.Minute)
+		c.playAll(t, cells)
 	}
+	if err := replace(tableFile, Render(c.results)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// playAll plays parts until the time is over, in so many cells at once.
+func (c *campaign) playAll(t *testing.T, cells int) {
 	t.Run("cells", func(t *testing.T) {
 		for i := range cells {
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
 				t.Parallel()
-				for n := 0; c.goesOn(); n++ {
-					c.part(t, n)
+				for n := 0; c.goesOn() && c.part(t, n); n++ {
 				}
 			})
 		}
 	})
-	if err := replace(tableFile, Render(c.results)); err != nil {
-		t.Fatal(err)
+	if c.played == 0 {
+		t.Error("no part was played")
 	}
 }
 
@@ -268,118 +273,4 @@ func number(t testing.TB, name string, or int) int {
 		t.Fatalf("%s must be a number, got %q", name, text)
 	}
 	return n
-}
-
-// campaign is one continuation of it.
-type campaign struct {
-	binary, health, commit string
-	only, of               string // row, and what its variants' names hold; empty: all
-	until                  time.Time
-
-	mu      sync.Mutex
-	seed    uint64
-	results Results
-	planned map[string]int // faults under way, by row and variant
-}
-
-func (c *campaign) goesOn() bool { return time.Now().Before(c.until) }
-
-// variants are those of a row that are to be played.
-func (c *campaign) variants(r *row) []variant {
-	if r.play == nil {
-		return []variant{{}}
-	}
-	return slices.DeleteFunc(r.variants(), func(v variant) bool { return !strings.Contains(v.String(), c.of) })
-}
-
-// choose returns what is to be played next: of the row of which the least share
-// is done, the variant with the fewest faults.
-func (c *campaign) choose() (*row, variant, uint64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.planned == nil {
-		c.planned = map[string]int{}
-	}
-	done := map[string]int{}
-	for k, n := range c.planned {
-		done[k] += n
-	}
-	for _, p := range c.results.Parts {
-		done[p.Row] += p.Faults + p.Missed
-		done[p.Row+"/"+p.Of] += p.Faults + p.Missed
-	}
-	var next *row
-	share := func(r *row) float64 { return float64(done[r.name]) / float64(r.full) }
-	for i := range rows {
-		r := &rows[i]
-		if r.notYet != "" || c.only != "" && r.key != c.only {
-			continue
-		}
-		if next == nil || share(r) < share(next) {
-			next = r
-		}
-	}
-	c.seed++
-	if next.play == nil {
-		c.planned[next.name]++
-		return next, variant{}, c.seed
-	}
-	all := c.variants(next)
-	rand.New(rand.NewPCG(c.seed, 7)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	v := slices.MinFunc(all, func(a, b variant) int { return done[next.name+"/"+a.String()] - done[next.name+"/"+b.String()] })
-	c.planned[next.name] += next.batch
-	c.planned[next.name+"/"+v.String()] += next.batch
-	return next, v, c.seed
-}
-
-// over takes a part off what is planned: its results count now.
-func (c *campaign) over(r *row, v variant) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.planned[r.name] -= max(r.batch, 1)
-	c.planned[r.name+"/"+v.String()] -= r.batch
-}
-
-// part plays one part, judges and saves it.
-func (c *campaign) part(t *testing.T, n int) {
-	row, v, seed := c.choose()
-	defer c.over(row, v)
-	t.Run(fmt.Sprintf("%d %s %s", n, row.key, v), func(t *testing.T) {
-		r := newRun(t, seed, c.binary, c.health)
-		var o outcome
-		of := ""
-		if row.elsewhere != nil {
-			o = row.elsewhere(r)
-		} else {
-			if row.root && os.Geteuid() != 0 {
-				t.Fatalf("%s needs root", row.name)
-			}
-			if why := row.lacks(); why != "" {
-				t.Fatalf("%s: %s", row.name, why)
-			}
-			of = v.String()
-			o = row.play(r, v, row.batch)
-		}
-		for _, w := range o.Wrong {
-			t.Errorf("seed %d: %s", seed, w)
-		}
-		t.Logf("%s, %s: faults %d, missed %d, alerts %d, effects %d, in doubt %d", row.key, of, o.faults, o.missed, o.Alerts, o.Effects, o.InDoubt)
-		lease := ""
-		if v.lease > 0 {
-			lease = v.lease.String()
-		}
-		c.save(t, Part{Lease: lease, Row: row.name, Of: of, Seed: seed, Commit: c.commit, Date: time.Now().UTC(), Faults: o.faults, Missed: o.missed, verdict: o.verdict})
-	})
-}
-
-func (c *campaign) save(t *testing.T, p Part) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.results.Add(p)
-	if err := c.results.Save(resultsFile); err != nil {
-		t.Fatal(err)
-	}
-	if err := replace(tableFile, Render(c.results)); err != nil {
-		t.Fatal(err)
-	}
 }

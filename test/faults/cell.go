@@ -35,7 +35,7 @@ type cell struct {
 	pagerURL  string
 	health    string              // URL of the Prometheus that proves positions healthy
 	etcd      *servers.EtcdServer // nil: the store is embedded
-	net       *network            // of members; nil: there are none
+	net       *network            // of members; nil: they are on the machine's own loopback
 	sender    *sender
 	recovery  time.Duration // from kill -9 until it is ready again, or another leads, as measured
 	deaths    []time.Time   // when faults struck
@@ -52,7 +52,8 @@ type plan struct {
 	latency  float64       // of a target's write, in recoveries
 	lease    time.Duration // default: lease
 	replicas int           // more than one: on one external etcd
-	members  int           // more than one: with embedded members, in network namespaces
+	members  int           // more than one: with embedded members of one cluster
+	spaces   bool          // … in network namespaces
 	window   time.Duration // of its budgets; default: 10 minutes
 }
 
@@ -84,7 +85,7 @@ func newCell(t testing.TB, binary, health string, p plan) *cell {
 	c.pager, c.pagerURL = pager, server.URL
 	var store []string
 	if p.members > 1 {
-		c.cluster(p.members)
+		c.cluster(p.members, p.spaces)
 	}
 	if p.replicas > 1 {
 		c.etcd = servers.Etcd(t)

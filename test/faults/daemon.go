@@ -229,14 +229,17 @@ func (c *cell) lapsed() (n int) {
 	return n
 }
 
-// memory is the resident memory of the daemon, in bytes.
+// memory is the most resident memory that the daemon had so far, in KiB, as the
+// kernel keeps it; 0: it is not told.
 func (d *daemon) memory() int {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", d.cmd.Process.Pid))
-	if err != nil {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))
+	_, rest, _ := strings.Cut(string(text), "VmHWM:")
+	of := strings.Fields(rest)
+	if len(of) == 0 {
 		return 0
 	}
-	pages, _ := strconv.Atoi(strings.Fields(string(text))[1])
-	return pages * os.Getpagesize()
+	most, _ := strconv.Atoi(of[0])
+	return most
 }
 
 func (d *daemon) get(path string, out any) error {

@@ -50,11 +50,18 @@ func diskFull(r *run, v variant, n int) outcome {
 		if err := os.Remove(ballast); err != nil {
 			r.t.Fatal(err)
 		}
-		c.sender.awaitTaken(time.Minute)
+		c.takesAgain(&o, "there was room on the disk again")
 		c.lives(&o)
 	}
 	o.verdict.merge(c.judge(c.patience()))
 	return o
+}
+
+// takesAgain notes a store that does not come back once it can.
+func (c *cell) takesAgain(o *outcome, since string) {
+	if err := c.sender.awaitTaken(patient(time.Minute)); err != nil {
+		o.wrong("the store did not come back once %s: %v", since, err)
+	}
 }
 
 // lives notes a daemon that ended with its store.
@@ -111,10 +118,6 @@ func (c *cell) flood() bool {
 // syncFails lets fdatasync fail in the store's process while alerts come in,
 // until it ends by that.
 func syncFails(r *run, v variant, n int) outcome {
-	strace, err := exec.LookPath("strace")
-	if err != nil {
-		r.t.Fatal("a failing fdatasync needs strace")
-	}
 	c := r.cell(v)
 	c.start("")
 	c.sees()
@@ -122,7 +125,7 @@ func syncFails(r *run, v variant, n int) outcome {
 	for range n {
 		member := c.member()
 		said := &bytes.Buffer{}
-		tracer := exec.Command(strace, "-f", "-p", strconv.Itoa(member), "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=1+")
+		tracer := exec.Command("strace", "-f", "-p", strconv.Itoa(member), "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=1+")
 		tracer.Stderr = said
 		tracer.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 		ended, err := servers.Start(tracer)
@@ -143,7 +146,7 @@ func syncFails(r *run, v variant, n int) outcome {
 			o.missed++
 			c.t.Logf("nothing was injected: %s", said)
 		}
-		c.sender.awaitTaken(time.Minute)
+		c.takesAgain(&o, "the store could sync again")
 		c.lives(&o)
 	}
 	o.verdict.merge(c.judge(c.patience()))

@@ -13,7 +13,7 @@
 //	sender.go  Alertmanager's part: each alert is posted, to one replica after the other, until it is answered 2xx, and then never again
 //	target.go  targets of the classes A (compares and sets), B (knows a key), C (can be read back) and D (blind)
 //	judge.go   the oracle; books.go what it reads of the journal
-//	results.go what adds up, and the table in docs/faults.md
+//	results.go what adds up, and the table in docs/faults.md; mutants.go daemons that are wrong, and which of them were caught
 //
 // A row that can't be run yet says so in the table, and is not left out of it.
 //
@@ -25,8 +25,10 @@
 // same cell: a target that is faster than a recovery hides bugs. Once a cell is
 // drained the daemon is stopped, and its journal is verified and read:
 //
+//   - each alert is answered 2xx once all faults are over
 //   - each alert that was answered 2xx has an incident, with one end, or one whose action is left in doubt,
 //     or whose throw stays, with its owner paged, since each attempt to take it back failed
+//   - what is left in flight is at a target of class D, or, in a store that went back in time, of class A or C and claimed before that
 //   - each effect has one action, whose intent is older than the request; an action has one effect, and so has an incident's throw
 //   - an action that is on record as without effect had none, and one on record as done had one
 //   - what is claimed at a target waits for the end of all before it there, and no older action's effect comes after a newer one's

@@ -3,6 +3,7 @@ package faults
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
@@ -56,12 +57,12 @@ func (c *cell) judge(patience time.Duration) *verdict {
 	v := &verdict{}
 	var b *books
 	var err error
-	if c.net != nil { // a cluster is not read once it is stopped
+	if c.plan.members > 1 { // a cluster is not read once it is stopped
 		b, err = c.readExport()
 	}
 	c.close()
 	c.town.pending.Wait() // what is still on its way
-	if c.net == nil {
+	if c.plan.members <= 1 {
 		b, err = c.read()
 	}
 	if err != nil {
@@ -75,11 +76,7 @@ func (c *cell) judge(patience time.Duration) *verdict {
 	}
 	b.sort()
 	v.Actions, v.InDoubt = len(b.order), len(b.doubts)
-	for _, a := range b.order {
-		if a.InFlight() {
-			v.LeftDoubt++
-		}
-	}
+	v.left(b, c.sender.back)
 	v.alerts(c.sender, b)
 	log := c.town.arrivals()
 	v.effects(log, b)
@@ -91,12 +88,43 @@ func (c *cell) judge(patience time.Duration) *verdict {
 	return v
 }
 
+// left counts what stays in doubt until a person settles it. All else must be
+// settled.
+func (v *verdict) left(b *books, back time.Time) {
+	for _, a := range b.order {
+		switch {
+		case !a.InFlight():
+		case forAPerson(a, back):
+			v.LeftDoubt++
+		default:
+			v.wrong("action %s is left in flight at %s, which is not for a person to settle", a.ID, a.Step.Name)
+		}
+	}
+}
+
+// forAPerson reports whether an action is of those that are left to a person: at
+// a target of class D, and, where the store went back in time, at one of class A
+// or C what was claimed before that.
+func forAPerson(a *signalbox.Action, back time.Time) bool {
+	switch name := a.Step.Name; {
+	case strings.HasPrefix(name, classD):
+		return true
+	case strings.HasPrefix(name, classA), strings.HasPrefix(name, classC):
+		return a.ClaimedAt.Before(back)
+	}
+	return false
+}
+
 // overUnseen is why an incident is closed of which only the end was heard.
 const overUnseen = "over before it was seen"
 
-// alerts: each that was acknowledged is in the journal, and has one end, unless
-// its action is left in doubt, or what it threw is left to a person.
+// alerts: each is acknowledged once all faults are over. Each that was is in the
+// journal, and has one end, unless its action's doubt, or what it threw, is left
+// to a person.
 func (v *verdict) alerts(s *sender, b *books) {
+	if left, example := s.untaken(); left > 0 {
+		v.wrong("%d alerts were never answered 2xx, %s among them, though all faults are over", left, example)
+	}
 	for _, a := range s.alerts {
 		if a.Taken.IsZero() {
 			continue
@@ -113,7 +141,10 @@ func (v *verdict) alerts(s *sender, b *books) {
 			v.wrong("%s was answered 2xx and is not in the journal: only its end is", a.Name)
 			continue
 		}
-		inDoubt := slices.ContainsFunc(inc.Actions, func(id signalbox.ActionID) bool { return b.actions[id] != nil && b.actions[id].InFlight() })
+		inDoubt := slices.ContainsFunc(inc.Actions, func(id signalbox.ActionID) bool {
+			act := b.actions[id]
+			return act != nil && act.InFlight() && forAPerson(act, s.back)
+		})
 		if !inc.Closed() && !inDoubt && b.staysThrown(inc) {
 			v.LeftDoubt++
 			continue
@@ -199,7 +230,8 @@ func (v *verdict) order(log []arrival, b *books) {
 }
 
 // doubtBound is two minutes, as promised, and one for the times when nobody
-// leads between kills. How long a row keeps the leader away comes on top.
+// leads between kills. How long a row keeps the leader away comes on top. The
+// guarantees say the same.
 const doubtBound = 3 * time.Minute
 
 // doubts: each is settled within the bound, or its incident is paged.

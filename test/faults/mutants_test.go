@@ -4,109 +4,14 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
-
-	"github.com/signalbox/signalbox/internal/step"
+	"time"
 )
 
-// edit replaces one place of one file.
-type edit struct{ file, from, to string }
-
-// mutants are what the campaign must catch: a daemon that is wrong in one way,
-// and the row that sees it. They are overlays, so that the product's code holds
-// nothing of them; see docs/decisions. One that does not apply any more fails.
-var mutants = []struct {
-	name  string
-	edits []edit
-	row   string
-	v     variant
-	n     int
-	sees  string // what one of the findings says
-}{
-	{
-		name:  "no fence",
-		edits: []edit{{"internal/setting/http.go", "h.send(ctx, http.MethodPut, s.version, body)", `h.send(ctx, http.MethodPut, "*", body)`}},
-		row:   "random", v: variant{class: classA, latency: 5}, n: 6, sees: "effects at",
-	},
-	{
-		name: "no seal",
-		edits: []edit{
-			{"internal/engine/follow.go", "if err := sealer.Seal(ctx, act, seal); err != nil {", "if err := error(nil); err != nil || sealer == nil {"},
-			{"internal/fence/protocol.go", "case a.Sealed > 0:\n\t\tp.Reason =", "case a.Sealed > 0:\n\t\tp.Phase, p.Reason = signalbox.NotStarted,"},
-		},
-		row: "random", v: variant{class: classA, latency: 5}, n: 6, sees: "is on record as one without",
-	},
-	{
-		name: "probe without waiting",
-		edits: []edit{
-			{"internal/engine/follow.go", "Sub(e.o.Now()); left > 0 {", "Sub(e.o.Now()); left > time.Hour {"},
-			{"internal/setting/probe.go", "case r.now().Before(earliest):", "case r.now().Before(earliest.Add(-time.Hour)):"},
-		},
-		row: "random", v: variant{class: classC, latency: 5}, n: 6, sees: "is on record as one without",
-	},
-	{
-		name: "acknowledge before commit",
-		edits: []edit{{
-			"internal/engine/intake.go", "_, err := e.o.Journal.PutInbox(ctx, b)",
-			"var err error\n\tgo func() { _, _ = e.o.Journal.PutInbox(context.WithoutCancel(ctx), b) }()",
-		}},
-		row: "steps", v: variant{step: step.Answered, class: classP}, n: 3, sees: "is not in the journal",
-	},
-	{
-		name: "leased intent",
-		edits: []edit{{
-			"internal/engine/term.go", "if act.InFlight() {\n\t\t\tl.follow(act, true)",
-			"if act.InFlight() {\n\t\t\tl.finish(act, signalbox.Broken, signalbox.Progress{Phase: signalbox.NotStarted, Reason: \"its lease is gone\"})",
-		}},
-		row: "steps", v: variant{step: step.SendAfter, class: classB}, n: 3, sees: "throws",
-	},
-	{
-		name: "leased intent of another replica",
-		edits: []edit{{
-			"internal/engine/term.go", "if act.InFlight() {\n\t\t\tl.follow(act, true)",
-			"if act.InFlight() {\n\t\t\tl.finish(act, signalbox.Broken, signalbox.Progress{Phase: signalbox.NotStarted, Reason: \"its lease is gone\"})",
-		}},
-		row: "replicas", v: variant{victim: theLeader, latency: 1.5}, n: 6, sees: "throws",
-	},
-	{
-		name: "acknowledge without a quorum",
-		edits: []edit{{
-			"internal/engine/intake.go", "_, err := e.o.Journal.PutInbox(ctx, b)",
-			"var err error\n\tgo func() { _, _ = e.o.Journal.PutInbox(context.WithoutCancel(ctx), b) }()",
-		}},
-		row: "quorum", v: quorumVariants()[0], n: 1, sees: "without a quorum",
-	},
-	{
-		name: "leased intent of one that is cut off",
-		edits: []edit{{
-			"internal/engine/term.go", "if act.InFlight() {\n\t\t\tl.follow(act, true)",
-			"if act.InFlight() {\n\t\t\tl.finish(act, signalbox.Broken, signalbox.Progress{Phase: signalbox.NotStarted, Reason: \"its lease is gone\"})",
-		}},
-		row: "partition", v: variant{victim: isolated, latency: 1.5}, n: 3, sees: "is on record as one without",
-	},
-	{
-		name:  "no fence between replicas",
-		edits: []edit{{"internal/setting/http.go", "h.send(ctx, http.MethodPut, s.version, body)", `h.send(ctx, http.MethodPut, "*", body)`}},
-		row:   "pair", v: variant{step: inItsWrite, class: classA, length: 4}, n: 1, sees: "went back",
-	},
-	{
-		name:  "restore without marks",
-		edits: []edit{{"internal/engine/marks.go", "f != nil || e.o.Marks == nil {", "f != nil || e.o.Marks != nil {"}},
-		row:   "restore", v: variant{victim: olderCopy}, n: 1, sees: "before a person confirmed",
-	},
-	{
-		name: "cooldown in memory",
-		edits: []edit{{
-			"internal/engine/term.go", "l.auth, l.state = a, state\n",
-			"l.auth, l.state = a, state\n\tfor _, ts := range state.Targets {\n\t\tts.Acted = nil\n\t}\n",
-		}},
-		row: "random", v: variant{class: classK}, n: 8, sees: "within its cooldown",
-	},
-}
-
 // Each mutant is caught by its row, and by what it does wrong. `make
-// faults-mutants` runs it.
+// faults-mutants` runs it, and records what was caught.
 func TestMutants(t *testing.T) {
 	if os.Getenv("SIGNALBOX_MUTANTS") == "" {
 		t.Skip("SKIPPED: the mutants take long: make faults-mutants runs them")
@@ -115,13 +20,32 @@ func TestMutants(t *testing.T) {
 	for _, m := range mutants {
 		t.Run(m.name, func(t *testing.T) {
 			binary := build(t, strings.ReplaceAll(m.name, " ", "-"), "-tags", "faults", "-overlay", overlay(t, m.edits))
-			o := rowOf(t, m.row).play(newRun(t, 6, binary, health), m.v, m.n)
-			if !strings.Contains(strings.Join(o.Wrong, "\n"), m.sees) || len(o.Wrong) == 0 {
+			const seed = 6
+			o := rowOf(t, m.row).play(newRun(t, seed, binary, health), m.v, m.n)
+			seen := slices.IndexFunc(o.Wrong, func(w string) bool { return strings.Contains(w, m.sees) })
+			if seen < 0 {
 				t.Errorf("row %s (%s) did not catch it in %d faults; it found %q", m.row, m.v, o.faults, o.Wrong)
 				return
 			}
-			t.Logf("caught by row %s (%s) in %d faults: %d findings, such as: %s", m.row, m.v, o.faults, len(o.Wrong), o.Wrong[0])
+			t.Logf("caught by row %s (%s) in %d faults: %d findings, such as: %s", m.row, m.v, o.faults, len(o.Wrong), o.Wrong[seen])
+			keep(t, Caught{Mutant: m.name, Row: m.row, Of: m.v.String(), Seed: seed, Commit: commit(), Date: time.Now().UTC(), Faults: o.faults, Finding: o.Wrong[seen]})
 		})
+	}
+}
+
+// keep adds a mutant that was caught to the results, and writes the table.
+func keep(t *testing.T, c Caught) {
+	t.Helper()
+	results, err := Load(resultsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	results.Caught = append(results.Caught, c)
+	if err := results.Save(resultsFile); err != nil {
+		t.Fatal(err)
+	}
+	if err := replace(tableFile, Render(results)); err != nil {
+		t.Fatal(err)
 	}
 }
 

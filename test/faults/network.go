@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/signalbox/signalbox/test/certs"
+	"github.com/signalbox/signalbox/test/servers"
 )
 
 // network is a network namespace for each of some daemons, and a bridge between
@@ -30,8 +31,16 @@ type network struct {
 	ports  []string // their ends on the bridge
 }
 
-// lacks says why a row can't be played on this machine, as root; empty: it can.
+// lacks says why a row can't be played on this machine; empty: it can.
 func (r *row) lacks() string {
+	if r.root && os.Geteuid() != 0 {
+		return "it needs root"
+	}
+	if r.program != "" {
+		if _, err := exec.LookPath(r.program); err != nil {
+			return "it needs " + r.program
+		}
+	}
 	if !r.spaces {
 		return ""
 	}
@@ -183,25 +192,39 @@ func forward(from net.Conn, to string) {
 	_, _ = io.Copy(from, there)
 }
 
-// cluster gives a cell three daemons whose embedded members are one cluster,
-// each in a namespace of its own.
-func (c *cell) cluster(of int) {
+// cluster gives a cell three daemons whose embedded members are one cluster, each
+// in a namespace of its own or all on the machine's loopback.
+func (c *cell) cluster(of int, spaces bool) {
 	c.t.Helper()
-	c.net = newNetwork(c.t, of)
+	if spaces {
+		c.net = newNetwork(c.t, of)
+	}
 	ca := certs.New(c.t)
-	var members []string
+	var members, hosts, at []string
 	for i := range of {
-		members = append(members, fmt.Sprintf("replica-%d=https://%s:2380", i, address(i)))
+		host, port := "127.0.0.1", 2380
+		if spaces {
+			host = address(i)
+		} else {
+			port = servers.FreePort(c.t)
+		}
+		hosts, at = append(hosts, host), append(at, fmt.Sprintf("%s:%d", host, port))
+		members = append(members, fmt.Sprintf("replica-%d=https://%s", i, at[i]))
 	}
 	for i := range of {
 		name := fmt.Sprintf("replica-%d", i)
-		cert, key := ca.Issue(name, certs.Leaf{Hosts: []string{address(i)}})
+		cert, key := ca.Issue(name, certs.Leaf{Hosts: []string{hosts[i]}})
 		d := newDaemon(c, name, []string{
-			"--cluster.name", "cell", "--cluster.initial-members", strings.Join(members, ","), "--cluster.listen-address", address(i) + ":2380",
+			"--cluster.name", "cell", "--cluster.initial-members", strings.Join(members, ","), "--cluster.listen-address", at[i],
 			"--cluster.ca-file", ca.File, "--cluster.cert-file", cert, "--cluster.key-file", key,
 		})
-		d.space, d.http = c.net.spaces[i], client(c.net.spaces[i])
+		if spaces {
+			d.space, d.http = c.net.spaces[i], client(c.net.spaces[i])
+		}
 		c.all = append(c.all, d)
+	}
+	if !spaces {
+		return
 	}
 	for _, server := range []string{c.town.url, c.pagerURL, c.health} {
 		c.net.share(server)

@@ -7,7 +7,11 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/signalbox/signalbox/test/standin/pagerduty"
 )
 
 // How three members are cut off from each other.
@@ -22,7 +26,7 @@ const (
 
 // partitions cuts members off while alerts come in, and lets them together again.
 func partitions(r *run, v variant, n int) outcome {
-	c := newCell(r.t, r.binary, r.health, plan{latency: v.latency, members: 3})
+	c := newCell(r.t, r.binary, r.health, plan{latency: v.latency, members: 3, spaces: true})
 	c.open()
 	o := outcome{}
 	for range n {
@@ -97,7 +101,7 @@ func (c *cell) cutOff(rng *rand.Rand, how string, leader int) (heal func()) {
 func (c *cell) withoutQuorum(began time.Time, lasts time.Duration, o *outcome) {
 	c.away = max(c.away, lasts)
 	wait(time.Until(began.Add(c.plan.lease)))
-	pages := len(c.pager.Incidents())
+	pages := ofWhatIsIll(c.pager.Incidents())
 	over := began.Add(c.plan.lease + time.Second) // what was sent before the lease ended may take so long to arrive
 	wait(time.Until(over))
 	refused := []*alert{c.fireAt(classP), c.fireAt(classA), c.fireAt(classB)}
@@ -114,9 +118,34 @@ func (c *cell) withoutQuorum(began time.Time, lasts time.Duration, o *outcome) {
 			o.wrong("a write reached %s without a quorum, %v after it was lost", in.Target, in.At.Sub(began).Round(time.Millisecond))
 		}
 	}
-	if len(c.pager.Incidents()) == pages {
-		o.wrong("nothing was paged within %v without a quorum", lasts)
+	if ofWhatIsIll(c.pager.Incidents()) == pages {
+		o.wrong("nothing that is ill was paged within %v without a quorum", lasts)
 	}
+	for _, a := range refused { // what is refused is paged once the store has not answered for a while
+		if a != nil && lasts >= time.Minute && !paged(c.pager.Incidents(), a.Name) {
+			o.wrong("%s is ill, and was not paged within %v without a quorum", a.Name, lasts)
+		}
+	}
+}
+
+// ofWhatIsIll counts the pages that are not about the store.
+func ofWhatIsIll(pages []pagerduty.Incident) (n int) {
+	for i := range pages {
+		if !strings.HasPrefix(pages[i].DedupKey, "signalbox-store-") {
+			n++
+		}
+	}
+	return n
+}
+
+// paged reports whether a page was opened for what an alert says is ill: one
+// about the store is none.
+func paged(pages []pagerduty.Incident, name string) bool {
+	return slices.ContainsFunc(pages, func(p pagerduty.Incident) bool {
+		return slices.ContainsFunc(p.Events, func(e pagerduty.Event) bool {
+			return e.Action == "trigger" && strings.HasPrefix(e.Payload.Summary, name+": ")
+		})
+	})
 }
 
 // export reads the journal from the replica that leads.
@@ -153,5 +182,5 @@ func partitionVariants() (all []variant) {
 }
 
 func quorumVariants() []variant {
-	return []variant{{victim: quorumIsOff, length: 5}, {victim: quorumIsOff, length: 30}}
+	return []variant{{victim: quorumIsOff, length: 5}, {victim: quorumIsOff, length: 30}, {victim: quorumIsOff, length: 300}}
 }

@@ -180,17 +180,29 @@ func storm(r *run, v variant, _ int) outcome {
 		c.fireAt(classP)
 	}
 	wait(time.Duration(r.rng.Int64N(int64(time.Second))))
+	used := c.memory()
 	c.kill()
 	c.start("")
-	c.sender.awaitTaken(2 * time.Minute)
-	used := c.memory()
+	taken := c.sender.awaitTaken(2 * time.Minute)
 	c.sender.hold(false)
+	c.drain(5 * time.Minute)
+	used = max(used, c.memory())
 	o := outcome{faults: 1, verdict: *c.judge(5 * time.Minute)}
-	if most := 1 << 30; used > most {
-		o.wrong("the daemon took %d MiB in the storm, more than %d", used>>20, most>>20)
+	if taken != nil {
+		o.wrong("after the storm's kill: %v", taken)
+	}
+	r.t.Logf("the daemon took up to %d MiB", used>>10)
+	if used == 0 || used > mostOfStorm {
+		o.wrong("the daemon took up to %d MiB in the storm, and may take %d", used>>10, mostOfStorm>>10)
 	}
 	return o
 }
+
+// mostOfStorm is the resident memory, in KiB, that the daemon may take at most,
+// of all that it took before the kill and after it. The 300 MB of the benchmark do
+// not hold here: with 10,000 alerts that go on firing it took 599 MiB and more, on
+// a machine that was busy with much else. The part's log says what it took.
+const mostOfStorm = 1 << 20
 
 // campaigns says whether this is the campaign, of which the tests are a sample.
 func campaigns() bool { return os.Getenv("SIGNALBOX_FAULTS") != "" }

@@ -16,10 +16,19 @@ const (
 	bothOfThem = "the leader and a standby"
 )
 
+// embedded is the store of replicas that are its members: with the leader a
+// member dies, mostly the one that leads the others. Two of three are its quorum, so
+// that no two are killed.
+const embedded = "embedded members"
+
 // killReplicas kills some of three replicas at random times while alerts come
 // in, and lets them come back once another leads.
 func killReplicas(r *run, v variant, n int) outcome {
-	c := newCell(r.t, r.binary, r.health, plan{latency: v.latency, lease: v.lease, replicas: 3})
+	p := plan{latency: v.latency, lease: v.lease, replicas: 3}
+	if v.store == embedded {
+		p.replicas, p.members = 0, 3
+	}
+	c := newCell(r.t, r.binary, r.health, p)
 	c.open()
 	o := outcome{}
 	for range n {
@@ -240,5 +249,9 @@ func replicaVariants() (all []variant) {
 	for _, l := range latencies[:2] {
 		all = append(all, variant{victim: theLeader, lease: etcd.DefaultTTL, latency: l}, variant{victim: bothOfThem, lease: etcd.DefaultTTL, latency: l})
 	}
-	return append(all, variant{victim: aStandby, lease: etcd.DefaultTTL, latency: latencies[1]})
+	for _, l := range latencies[:2] {
+		all = append(all, variant{victim: theLeader, store: embedded, lease: etcd.DefaultTTL, latency: l})
+	}
+	return append(all, variant{victim: aStandby, lease: etcd.DefaultTTL, latency: latencies[1]},
+		variant{victim: aStandby, store: embedded, lease: etcd.DefaultTTL, latency: latencies[1]})
 }

@@ -65,7 +65,9 @@ func (c *cell) restoreOlder(r *run, o *outcome) {
 	c.start("")
 	c.sees()
 	c.fireAt(classA, classB, classC, classD, classP)
-	c.sender.awaitTaken(10 * time.Second)
+	if err := c.sender.awaitTaken(patient(time.Minute)); err != nil {
+		o.wrong("after the store was restored: %v", err)
+	}
 	wait(time.Duration(r.rng.Int64N(int64(3 * time.Second))))
 	if r.rng.IntN(2) == 0 { // what is frozen stays so
 		c.end()

@@ -17,8 +17,9 @@ import (
 // Results is the file of all that was measured. Parts are only ever appended:
 // two files are merged by putting their parts together, each once.
 type Results struct {
-	V     int    `json:"v"`
-	Parts []Part `json:"parts"`
+	V      int      `json:"v"`
+	Parts  []Part   `json:"parts"`
+	Caught []Caught `json:"caught,omitempty"` // mutants
 }
 
 // Part is one cell's run: some faults of one row, drained and judged.
@@ -31,6 +32,7 @@ type Part struct {
 	Faults int       `json:"faults"`           // that struck
 	Missed int       `json:"missed,omitempty"` // that were planned, and the step was not passed
 	Lease  string    `json:"lease,omitempty"`  // of several replicas, where the part was played for it
+	Store  string    `json:"store,omitempty"`  // of several replicas; empty: one external etcd
 	verdict
 
 	// Overruled are findings that were the oracle's own fault, with why. They are
@@ -41,9 +43,10 @@ type Part struct {
 // Add appends a part.
 func (r *Results) Add(p Part) { r.Parts = append(r.Parts, p) }
 
-// Merge takes in the parts of another file that are not in this one. A part is
+// Merge takes in the mutants and the parts of another file that are not in this one. A part is
 // known by its row, variant, seed and date.
 func (r *Results) Merge(other Results) {
+	r.mergeCaught(other)
 	type identity struct {
 		row, of string
 		seed    uint64
@@ -81,7 +84,7 @@ func Load(path string) (Results, error) {
 	return r, nil
 }
 
-// Save writes the file whole or not at all, a part a line.
+// Save writes the file whole or not at all, a part or a mutant a line.
 func (r *Results) Save(path string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "{\"v\": %d, \"parts\": [", r.V)
@@ -93,7 +96,19 @@ func (r *Results) Save(path string) error {
 		b.WriteString(map[bool]string{true: "\n", false: ",\n"}[i == 0])
 		b.Write(line)
 	}
-	b.WriteString("\n]}\n")
+	b.WriteString("\n]")
+	for i, c := range r.Caught {
+		line, err := json.Marshal(c)
+		if err != nil {
+			return err
+		}
+		b.WriteString(map[bool]string{true: ", \"caught\": [\n", false: ",\n"}[i == 0])
+		b.Write(line)
+	}
+	if len(r.Caught) > 0 {
+		b.WriteString("\n]")
+	}
+	b.WriteString("}\n")
 	return replace(path, b.String())
 }
 
@@ -114,7 +129,7 @@ type sum struct {
 }
 
 func (r *Results) of(row string) sum {
-	return r.sum(func(p *Part) bool { return p.Row == row })
+	return r.sum(func(p *Part) bool { return rowNamed(p.Row) == row })
 }
 
 func (r *Results) sum(of func(*Part) bool) sum {
@@ -164,11 +179,19 @@ func (s sum) gap() string {
 	return at(len(s.gaps)/2) + " / " + at(min(last, len(s.gaps)*99/100)) + " / " + at(last)
 }
 
+// gapOf is gap with the number of those that were measured.
+func (s sum) gapOf() string {
+	if len(s.gaps) == 0 {
+		return s.gap()
+	}
+	return fmt.Sprintf("%s of %s", s.gap(), thousands(len(s.gaps)))
+}
+
 // Render is docs/faults.md.
 func Render(r Results) string {
 	var b strings.Builder
 	b.WriteString(head)
-	b.WriteString("| row | of | faults | alerts | effects | in doubt | left to a person | lost | twice | other faults of ours | gap p50 / p99 / max | commits |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| row | of | faults | alerts | effects | in doubt | left to a person | lost | twice | other faults of ours | gap p50 / p99 / max of how many | commits |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	var total sum
 	for _, row := range rows {
 		if row.notYet != "" {
@@ -185,7 +208,7 @@ func Render(r Results) string {
 			continue
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %d | %d | %d | %d | %d | %d | %d | %s | %s |\n", row.name, thousands(row.full), thousands(s.faults),
-			s.alerts, s.effects, s.inDoubt, s.left, s.lost, s.twice, s.wrong-s.lost-s.twice, s.gap(), s.commits())
+			s.alerts, s.effects, s.inDoubt, s.left, s.lost, s.twice, s.wrong-s.lost-s.twice, s.gapOf(), s.commits())
 		total.faults, total.alerts, total.effects, total.inDoubt = total.faults+s.faults, total.alerts+s.alerts, total.effects+s.effects, total.inDoubt+s.inDoubt
 		total.lost, total.twice = total.lost+s.lost, total.twice+s.twice
 	}
@@ -197,6 +220,7 @@ func Render(r Results) string {
 			thousands(total.inDoubt), 300/float64(total.inDoubt))
 	}
 	b.WriteString(r.handingOver())
+	b.WriteString(r.mutantsCaught())
 	b.WriteString(r.failures())
 	return b.String()
 }
@@ -204,15 +228,19 @@ func Render(r Results) string {
 // handingOver tells what a leader's lease costs and risks.
 func (r *Results) handingOver() string {
 	var b strings.Builder
-	leases := map[string]bool{}
+	kinds := map[[2]string]bool{}
 	for _, p := range r.Parts {
 		if p.Lease != "" && len(p.Gaps) > 0 {
-			leases[p.Lease] = true
+			kinds[[2]string{p.Store, p.Lease}] = true
 		}
 	}
-	for _, l := range slices.Sorted(maps.Keys(leases)) {
-		s := r.sum(func(p *Part) bool { return p.Lease == l })
-		fmt.Fprintf(&b, "| %s | %d | %s | %d |\n", l, len(s.gaps), s.gap(), s.lapsed)
+	for _, k := range slices.SortedFunc(maps.Keys(kinds), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
+		s := r.sum(func(p *Part) bool { return p.Store == k[0] && p.Lease == k[1] })
+		store := k[0]
+		if store == "" {
+			store = "one external etcd"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %d | %s | %d |\n", store, k[1], len(s.gaps), s.gap(), s.lapsed)
 	}
 	if b.Len() == 0 {
 		return ""
@@ -228,7 +256,7 @@ func (r *Results) failures() string {
 			if b.Len() == 0 {
 				b.WriteString(wrong)
 			}
-			fmt.Fprintf(&b, "- %s (%s), seed %d, commit %s: %s\n", p.Row, p.Of, p.Seed, p.Commit, w)
+			fmt.Fprintf(&b, "- %s (%s), seed %d, commit %s: %s\n", rowNamed(p.Row), p.Of, p.Seed, p.Commit, w)
 		}
 	}
 	return b.String()
@@ -273,11 +301,11 @@ in flight holds two journals against each other there, and is the oracle's own f
 const handing = `
 ## How long nobody acts
 
-Three replicas on one etcd, by the leader's lease (` + "`--store.lease`" + `): from a kill -9 of the leader to the next effect at any target. *Lapsed* are leases that
+Three replicas, on one external etcd or with embedded members of one cluster, by the leader's lease (` + "`--store.lease`" + `): from a kill -9 of the leader to the next effect at any target. *Lapsed* are leases that
 a leader which lived could not renew in time, with two daemons of three, their store, Prometheus and all targets on the same two cores.
 
-| lease | kills of the leader | gap p50 / p99 / max | lapsed |
-|---|---|---|---|
+| store | lease | kills of the leader | gap p50 / p99 / max | lapsed |
+|---|---|---|---|---|
 `
 
 const head = `# The fault campaign
@@ -288,9 +316,10 @@ measured, and what was not. How rows, oracle and sums work is told in [test/faul
 The real daemon, built with steps at which it can be stopped, runs against targets of each class that keep a log of what reached
 them and of what came of it. That log, the answers that the sender of the alerts got, and the journal are held against each other once all
 is drained. *In doubt* counts the actions of which the daemon once did not know what became of them. *Left to a person* are those on class D
-targets, which a person's word alone settles, and what stays thrown, with its owner paged, since the daemon was killed in each of three attempts to take it back. *Lost* are alerts with a 2xx that are not in the journal, or did not come to one end. *Twice* are effects beyond
+targets, which a person's word alone settles, after a restore those of classes A and C that were under way in the copy, and what stays thrown, with its owner paged, since the daemon was killed in each of three attempts to take it back. *Lost* are alerts with a 2xx that are not in the journal, or did not come to one end. *Twice* are effects beyond
 the one of an action, or of an incident's throw. *Gap* is the time from a fault to the next effect at any target; work that waits for a
-target's greatest latency is in it.
+target's greatest latency is in it. A fault after which nothing was done until the next one struck has no gap: of how many it was measured is told
+beside it, and the longest are missing where that is far from the faults.
 
 ` + "```sh" + `
 make faults                      # continues where it stood, for 10 minutes

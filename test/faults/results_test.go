@@ -10,6 +10,7 @@ import (
 	"time"
 
 	signalbox "github.com/signalbox/signalbox"
+	"github.com/signalbox/signalbox/test/standin/pagerduty"
 )
 
 // Parts of two machines add up, each once, in whatever order they are merged,
@@ -32,13 +33,93 @@ func TestResultsAddUp(t *testing.T) {
 		t.Fatalf("got %+v %v, want %+v", got, err, a)
 	}
 	table := Render(got)
-	for _, want := range []string{"| 80 | 150 | 220 | 40 | 0 | 0 | 1 | 0 | 2.0 s / 9.0 s / 9.0 s | aaa…bbb |", "seed 2, commit bbb: action x had 2 effects"} {
+	for _, want := range []string{"| 80 | 150 | 220 | 40 | 0 | 0 | 1 | 0 | 2.0 s / 9.0 s / 9.0 s of 3 | aaa…bbb |", "seed 2, commit bbb: action x had 2 effects"} {
 		if !strings.Contains(table, want) {
 			t.Errorf("the table must hold %q:\n%s", want, table)
 		}
 	}
 	if strings.Contains(table, "rule of three") {
 		t.Error("a rate is told although one was twice")
+	}
+}
+
+// What was caught is kept by the file and by a merge, each once, and told in the
+// table; a file of before there was any loads.
+func TestMutantsCaughtAreOnRecord(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	caught := func(mutant string, after time.Duration, faults int) Caught {
+		return Caught{Mutant: mutant, Row: "random", Of: "a", Seed: 6, Commit: "aaa", Date: at.Add(after), Faults: faults, Finding: "seen"}
+	}
+	path := filepath.Join(t.TempDir(), "results.json")
+	old := Results{V: 1, Parts: []Part{{Row: "x", Date: at}}}
+	if err := old.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	a, err := Load(path)
+	if err != nil || len(a.Caught) != 0 || !strings.Contains(Render(a), "Not run at a recorded commit yet") {
+		t.Fatalf("got %+v %v", a, err)
+	}
+	a.Caught = []Caught{caught("no fence", time.Hour, 5)}
+	b := Results{V: 1, Caught: []Caught{caught("no fence", 0, 4), caught("no seal", 0, 3)}}
+	a.Merge(b)
+	a.Merge(b)
+	if err := a.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Load(path)
+	if err != nil || !reflect.DeepEqual(got, a) || len(got.Caught) != 3 {
+		t.Fatalf("got %+v %v, want %+v", got, err, a)
+	}
+	for _, want := range []string{
+		"| no fence | random (a) | 5 | 6 | aaa | 2026-11-26 | seen |", "| no seal | random (a) | 3 |", "| cooldown in memory | random (k, latency ×0) | not run at a recorded commit yet |",
+	} {
+		if !strings.Contains(Render(got), want) {
+			t.Errorf("the table must hold %q:\n%s", want, Render(got))
+		}
+	}
+}
+
+// Parts keep counting for a row that got another name, and the gap of embedded
+// members is told apart from that of one external etcd.
+func TestResultsOfRenamedRowsAndOfStores(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	part := func(store string, gap int64) Part {
+		return Part{Row: rowOf(t, "replicas").name, Commit: "aaa", Date: at, Faults: 1, Lease: "3s", Store: store, verdict: verdict{Gaps: []int64{gap}}}
+	}
+	r := Results{V: 1, Parts: []Part{part("", 3000), part(embedded, 5000)}}
+	for _, row := range rows {
+		if row.was != "" {
+			r.Add(Part{Row: row.was, Commit: "bbb", Date: at, Faults: 7})
+		}
+	}
+	table := Render(r)
+	for _, want := range []string{
+		"| one external etcd | 3s | 1 | 3.0 s / 3.0 s / 3.0 s | 0 |", "| embedded members | 3s | 1 | 5.0 s / 5.0 s / 5.0 s | 0 |", rowOf(t, "storm").name + " | 20 | 7 |", rowOf(t, "clock").name + " | 500 | 7 |",
+	} {
+		if !strings.Contains(table, want) {
+			t.Errorf("the table must hold %q:\n%s", want, table)
+		}
+	}
+}
+
+// A page about the store is none about what is ill.
+func TestOracleTellsPagesOfWhatIsIll(t *testing.T) {
+	t.Parallel()
+	page := func(action, summary string) pagerduty.Incident {
+		return pagerduty.Incident{Events: []pagerduty.Event{{Action: action, Payload: pagerduty.Payload{Summary: summary}}}}
+	}
+	pages := []pagerduty.Incident{
+		page("trigger", "signalbox on replica-0 has no store: nothing is remediated, what is ill is paged straight"),
+		page("trigger", "page-1: fires (signalbox has no store: it does nothing but page)"), page("resolve", "page-2: over"),
+	}
+	pages[0].DedupKey = "signalbox-store-replica-0"
+	if n := ofWhatIsIll(pages); n != 2 {
+		t.Errorf("%d pages are about what is ill, want 2", n)
+	}
+	if !paged(pages, "page-1") || paged(pages, "page-2") || paged(pages, "page-") || paged(pages[:1], "page-1") {
+		t.Error("a page of another kind counts, or that of what is ill does not")
 	}
 }
 
@@ -126,6 +207,44 @@ func TestOracleFindsADoubtThatIsNotTold(t *testing.T) {
 	}
 }
 
+// What is left in flight is a person's at a blind target alone, and, once the
+// store went back in time, at one of class A or C what was claimed before that.
+func TestOracleLeavesOnlyWhatItMayInDoubt(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		target string
+		back   time.Duration // of the store, after the claim; 0: it did not go back
+		left   bool
+	}{
+		{"d0", 0, true},
+		{"d0", time.Second, true},
+		{"a0", 0, false},
+		{"b0", 0, false},
+		{"c0", 0, false},
+		{"k0", 0, false},
+		{"a0", time.Second, true},
+		{"c0", time.Second, true},
+		{"b0", time.Second, false},
+		{"k0", time.Second, false},
+		{"a0", -time.Second, false},
+		{"c0", -time.Second, false},
+	} {
+		b := booksOf(at, "i-1 doubt "+c.target)
+		b.incidents = map[string]*signalbox.Incident{"x": {Actions: []signalbox.ActionID{"i-1"}}}
+		s := &sender{alerts: []*alert{{Name: "x", Target: c.target, Taken: at}}}
+		if c.back != 0 {
+			s.back = at.Add(c.back)
+		}
+		v := &verdict{}
+		v.left(b, s.back)
+		v.alerts(s, b)
+		if got := v.LeftDoubt == 1 && v.Lost == 0 && len(v.Wrong) == 0; got != c.left {
+			t.Errorf("%s, the store back after %v: got %+v", c.target, c.back, v)
+		}
+	}
+}
+
 // What stays thrown since each attempt to take it back failed is left to a person
 // who was paged, and is lost without the page or with an attempt left.
 func TestOracleLeavesWhatStaysThrownToAPerson(t *testing.T) {
@@ -150,6 +269,27 @@ func TestOracleLeavesWhatStaysThrownToAPerson(t *testing.T) {
 		if v.Lost != c.lost || v.LeftDoubt != 1-c.lost {
 			t.Errorf("%d failed attempts, page %q: lost %d, left %d", c.failed, c.page, v.Lost, v.LeftDoubt)
 		}
+	}
+}
+
+// A daemon that lives and never takes an alert again is found, by the judge and
+// by who waits for its store.
+func TestOracleFindsADaemonThatNeverRecovers(t *testing.T) {
+	t.Parallel()
+	s := &sender{alerts: []*alert{{Name: "p-0", Target: "page"}, {Name: "p-1", Target: "page"}}}
+	v := &verdict{}
+	v.alerts(s, &books{})
+	if v.Alerts != 0 || v.Lost != 0 || len(v.Wrong) != 1 || !strings.Contains(v.Wrong[0], "2 alerts were never answered 2xx") {
+		t.Errorf("got %+v", v)
+	}
+	if err := s.awaitTaken(time.Millisecond); err == nil || !strings.Contains(err.Error(), "2 alerts") {
+		t.Errorf("waited for a 2xx, got %v", err)
+	}
+	for _, a := range s.alerts {
+		a.Taken = time.Now()
+	}
+	if err := s.awaitTaken(time.Millisecond); err != nil {
+		t.Errorf("all have their 2xx, got %v", err)
 	}
 }
 

@@ -13,7 +13,8 @@ import (
 type row struct {
 	key    string // for ROW=
 	name   string
-	full   int // faults in a full run
+	was    string // the name it had, which parts of before still have
+	full   int    // faults in a full run
 	shows  string
 	notYet string // why it can't be run yet
 
@@ -25,11 +26,12 @@ type row struct {
 	elsewhere func(r *run) outcome
 	// batch is how many faults one part strikes, sample how many of which
 	// variants a run of the tests does.
-	batch  int
-	sample func() []variant
-	few    int
-	root   bool // it needs root
-	spaces bool // … and network namespaces of its own
+	batch   int
+	sample  func() []variant
+	few     int
+	root    bool   // it needs root
+	spaces  bool   // … and network namespaces of its own
+	program string // … and this program
 }
 
 // variant is one of what a row is made of.
@@ -41,11 +43,12 @@ type variant struct {
 	length  float64 // times the lease
 	lease   time.Duration
 	victim  string
+	store   string // embedded, or empty: the row's own
 }
 
 func (v variant) String() string {
 	s := ""
-	for _, part := range []string{string(v.step), v.class, string(v.mishap), v.victim} {
+	for _, part := range []string{string(v.step), v.class, string(v.mishap), v.victim, v.store} {
 		if part != "" {
 			s += part + ", "
 		}
@@ -110,18 +113,20 @@ var rows = []row{
 	},
 	{
 		key: "eio", name: "EIO on fdatasync", full: 100, shows: "no false 2xx; the daemon survives its store",
-		variants: plain, sample: plain, play: syncFails, batch: 4, few: 1, root: true,
+		variants: plain, sample: plain, play: syncFails, batch: 4, few: 1, root: true, program: "strace",
 	},
 	{
-		key: "storm", name: "storm: 10,000 distinct alerts, killed in its midst", full: 20, shows: "I1, I12, memory bounded",
+		key: "storm", name: "storm: 10,000 distinct alerts that go on firing, one kill in their midst", was: "storm: 10,000 distinct alerts, killed in its midst", full: 20, shows: "I1, I12, memory bounded",
 		variants: plain, sample: plain, play: storm, batch: 1, few: 1,
 	},
-	{key: "clock", name: "clock jumps, drift, suspend: the engine's and the lease's tests, repeated", full: 500, shows: "I6, I7", elsewhere: clocks},
-	{key: "model", name: "model against implementation: the property tests, repeated", full: 100, shows: "no divergence", elsewhere: models},
+	{key: "clock", name: "clocks: tests of the lease, of sources' clocks, of cooldowns and budgets, repeated", was: "clock jumps, drift, suspend: the engine's and the lease's tests, repeated", full: 500, shows: "I6, I7", elsewhere: clocks},
+	{key: "model", name: "property tests of policy, journal and settings, repeated", was: "model against implementation: the property tests, repeated", full: 100, shows: "no divergence", elsewhere: models},
 	{key: "sim", name: "simulated incidents with faults in virtual time", full: 1_000_000, shows: "all", elsewhere: simulated},
 	{
 		key: "replicas", name: "three replicas: kill the leader, a standby, both", full: 1000, shows: "I1–I6",
-		variants: replicaVariants, sample: func() []variant { return []variant{{victim: bothOfThem, latency: 1.5}} }, play: killReplicas, batch: 16, few: 2,
+		variants: replicaVariants, sample: func() []variant {
+			return []variant{{victim: bothOfThem, latency: 1.5}, {victim: theLeader, store: embedded, latency: 1.5}}
+		}, play: killReplicas, batch: 16, few: 2,
 	},
 	{
 		key: "pair", name: "SIGSTOP the leader of several at each step, then SIGCONT", full: 500, shows: "I2, I3, I5, I7",
@@ -142,6 +147,16 @@ var rows = []row{
 		variants: restoreVariants, sample: func() []variant { return []variant{{victim: olderCopy}} }, play: restores, batch: 2, few: 1,
 	},
 	{key: "linear", name: "linearizability of claims and budgets, 1,000 histories", full: 1000, shows: "I3, I6", elsewhere: histories},
+}
+
+// rowNamed is the name that a part's row has now.
+func rowNamed(name string) string {
+	for i := range rows {
+		if rows[i].was == name && name != "" {
+			return rows[i].name
+		}
+	}
+	return name
 }
 
 func plain() []variant { return []variant{{}} }

@@ -310,26 +310,32 @@ func (s *sender) hold(on bool) {
 	s.held = on
 }
 
-// awaitTaken waits until all alerts have their 2xx.
-func (s *sender) awaitTaken(within time.Duration) {
+// untaken tells how many alerts have no 2xx, and one of them.
+func (s *sender) untaken() (left int, example string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.alerts {
+		if a.Taken.IsZero() {
+			left++
+			example = a.Name
+		}
+	}
+	return left, example
+}
+
+// awaitTaken waits until all alerts have their 2xx; an error: they have not got it.
+func (s *sender) awaitTaken(within time.Duration) error {
 	deadline, tick := time.After(within), time.NewTicker(50*time.Millisecond)
 	defer tick.Stop()
 	for {
-		s.mu.Lock()
-		left := 0
-		for _, a := range s.alerts {
-			if a.Taken.IsZero() {
-				left++
-			}
-		}
-		s.mu.Unlock()
+		left, example := s.untaken()
 		if left == 0 {
-			return
+			return nil
 		}
 		select {
 		case <-tick.C:
 		case <-deadline:
-			return
+			return fmt.Errorf("%d alerts were not answered 2xx within %v, %s among them", left, within, example)
 		}
 	}
 }
