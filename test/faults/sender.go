@@ -256,9 +256,13 @@ func (s *sender) sendTo(door *daemon, alerts []any) int {
 	return resp.StatusCode
 }
 
+// blindFor is how long after the end of an alert on a class D target its incident
+// may still come to an end. What is in doubt there never does by itself.
+const blindFor = 45 * time.Second
+
 // drained tells what is still under way; empty: nothing. An action of class D
-// that is in doubt stays so: after a while its alert is not waited for, and once
-// all is well (over) only for its end to be taken.
+// that is in doubt stays so: after a while its alert is not waited for, nor, once
+// all is well (over), its incident a while after its end was taken.
 func (s *sender) drained(over bool) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -266,7 +270,7 @@ func (s *sender) drained(over bool) string {
 	for _, a := range s.alerts {
 		settled := s.over(a)
 		if a.Target[:1] == classD && !settled && !a.Taken.IsZero() {
-			settled = time.Since(a.Taken) > 20*time.Second && (!a.EndTaken.IsZero() || !over)
+			settled = !over && time.Since(a.Taken) > 20*time.Second || !a.EndTaken.IsZero() && time.Since(a.EndTaken) > blindFor
 		}
 		if a.Taken.IsZero() || !settled {
 			left++
