@@ -1,6 +1,7 @@
 package acceptance
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -59,22 +60,44 @@ func TestReplicasReloadOneByOne(t *testing.T) {
 	h.noneTwice()
 }
 
+// earlier is the state of this repository whose program is the older version. It
+// moves on with a release.
+const earlier = "0d5764b"
+
+// theEarlier builds the older version. Without the repository's history it is
+// this one.
+func theEarlier(t *testing.T) string {
+	t.Helper()
+	source, program := t.TempDir(), filepath.Join(t.TempDir(), "signalbox")
+	text, err := exec.Command("git", "-C", "../..", "archive", earlier).Output()
+	if err != nil {
+		t.Logf("LOUD: one version is replaced by itself: there is no commit %s here: %v", earlier, err)
+		return binary
+	}
+	unpack := exec.Command("tar", "-x", "-C", source)
+	unpack.Stdin = bytes.NewReader(text)
+	build := exec.Command("go", "build", "-o", program, "./cmd/signalbox")
+	build.Dir = source
+	for _, cmd := range []*exec.Cmd{unpack, build} {
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", cmd.Args, err, out)
+		}
+	}
+	return program
+}
+
 // Three replicas of one version are replaced by those of another, one after the
 // other, under load and with a switch thrown: nothing that was acknowledged is
 // lost, and the switch is flipped once and taken back once.
 func TestReplicasUpgradeOneByOne(t *testing.T) {
 	t.Parallel()
-	newer := filepath.Join(t.TempDir(), "signalbox")
-	build := exec.Command("go", "build", "-ldflags", "-X main.version=newer", "-o", newer, "../../cmd/signalbox")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
-	if out, err := exec.Command(newer, "--version").Output(); err != nil || strings.TrimSpace(string(out)) != "signalbox newer" {
-		t.Fatalf("the other version says %q, %v", out, err)
-	}
+	older := theEarlier(t)
 	p, h := newProduction(t), newHouse(t)
 	h.write("alerts.yaml", alertSource)
 	p.configure(h.box, "auto", patient) // the flip can't help before the end
+	for _, b := range h.boxes {
+		b.program = older
+	}
 	h.open()
 	leader, others := h.leader()
 	leader.watched()
@@ -84,7 +107,7 @@ func TestReplicasUpgradeOneByOne(t *testing.T) {
 	h.eventually("the endpoint to be flipped", p.wrote(replicaB))
 	for _, b := range append(others, leader) {
 		b.stop()
-		b.program = newer
+		b.program = binary
 		b.launch()
 		h.whole()
 		if err := p.wrote(replicaB)(); err != nil {
