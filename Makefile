@@ -36,7 +36,7 @@ HEAVY := catalog|faults|parity|acceptance
 
 ## test: install or build what the tests need, then run all of them
 test: servers
-	$(GO) test $(TESTS) $$($(GO) list ./... | grep -vE '/test/($(HEAVY))$$')
+	$(GO) test $(TESTS) -p 3 $$($(GO) list ./... | grep -vE '/test/($(HEAVY))$$') # some of them mostly wait for real servers
 	$(GO) test $(TESTS) -p 1 $(patsubst %,./test/%,$(subst |, ,$(HEAVY)))
 	$(MAKE) sim
 
