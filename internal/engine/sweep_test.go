@@ -211,8 +211,9 @@ func TestSweepFitsInBytes(t *testing.T) {
 			subject := fmt.Sprintf("pod/%d", i)
 			inc := &signalbox.Incident{
 				ID: signalbox.IncidentID(fmt.Sprintf("%016x", i+1)), DedupKey: fmt.Sprint("k", i), Owner: "backend", OnsetAt: now, OpenedAt: now.Add(-10 * time.Minute), ClosedAt: now.Add(-5 * time.Minute), End: signalbox.Escalated,
-				Told:    []string{"would/failover"},
-				Reading: signalbox.Reading{Detector: readsLag, Series: subject, Subject: subject, Condition: signalbox.Clear, At: now, Labels: map[string]string{"description": strings.Repeat("x", 6<<10)}},
+				EndReason: strings.Repeat("y", 6<<10), // which stays
+				Told:      []string{"would/failover"},
+				Reading:   signalbox.Reading{Detector: readsLag, Series: subject, Subject: subject, Condition: signalbox.Clear, At: now, Labels: map[string]string{"description": strings.Repeat("x", 6<<10)}},
 			}
 			rec := journal.Record{Kind: journal.Housekeeping, At: now, Put: []journal.Change{journal.PutIncident(inc)}}
 			if _, err := j.Write(t.Context(), nil, nil, []journal.Record{rec}, nil); err != nil {
