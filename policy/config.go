@@ -121,6 +121,8 @@ type Detector struct {
 	// Fresh is the age of a sample beyond which a reading is not acted on; 0:
 	// the default, 2m.
 	Fresh time.Duration
+	// Interval is how often it is asked; 0: it is told, and not asked.
+	Interval time.Duration
 }
 
 // Policy is one policy, resolved.

@@ -14,9 +14,13 @@ func guardCondition(l *look, m *move) answer {
 		return answer{effect: passes, detail: "the step has none"}
 	}
 	ok, detail, err := l.condition(m)
-	if err != nil && len(m.step.Health) > 0 { // what is missing may be the destination's: it is said why
-		if h := l.healthy(m.step.Health, m.step.To, 0); h.effect != passes {
+	if !ok && len(m.step.Health) > 0 { // what is missing may be the destination's: it is said why
+		h := l.healthy(m.step.Health, m.step.To, 0)
+		if h.effect == waits || h.effect != passes && err != nil {
 			detail += "; " + h.detail
+		}
+		if h.effect == waits {
+			return answer{effect: waits, detail: detail}
 		}
 	}
 	if err != nil || !ok {

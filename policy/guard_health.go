@@ -54,8 +54,14 @@ func (l *look) clearFor(w signalbox.Witness, during time.Duration) answer {
 	if len(readings) == 0 {
 		return answer{effect: blocks, detail: fmt.Sprintf("no reading of %s on %s", w.Detector, w.Subject)}
 	}
+	unsure := answer{}
 	for _, r := range readings {
 		fresh, detail := l.fresh(r)
+		if again := l.askedAgain(r); !again.IsZero() {
+			l.at(again)
+			unsure = answer{effect: waits, detail: fmt.Sprintf("%s on %s is unknown (%s), and is asked again until %s", w.Detector, w.Subject, detail, clock(again))}
+			continue
+		}
 		if !fresh || r.Condition != signalbox.Clear {
 			return answer{effect: blocks, detail: fmt.Sprintf("%s on %s is %s (%s)", w.Detector, w.Subject, r.Condition, detail)}
 		}
@@ -67,7 +73,32 @@ func (l *look) clearFor(w signalbox.Witness, during time.Duration) answer {
 			return answer{effect: blocks, detail: fmt.Sprintf("%s on %s is clear since %s, wanted for %s", w.Detector, w.Subject, clock(r.Since), span(during))}
 		}
 	}
+	if unsure.effect != passes {
+		return unsure
+	}
 	return answer{effect: passes, detail: w.Detector + " on " + w.Subject + " is clear"}
+}
+
+// Who is asked again is waited for by its interval and graceOfWitness, and by
+// mostGrace at the most, before a person is called.
+const (
+	graceOfWitness = 5 * time.Second
+	mostGrace      = 20 * time.Second
+)
+
+// askedAgain is until when a reading that became unknown just now is waited for:
+// one answer that came late is no reason to page, and no proof of health either.
+// Zero: it is known, or was not for too long, or nothing is asked again.
+func (l *look) askedAgain(r *signalbox.Reading) time.Time {
+	interval := l.h.detectors[r.Detector].Interval
+	if r.Condition != signalbox.Unknown || interval <= 0 {
+		return time.Time{}
+	}
+	end := r.Since.Add(min(interval+graceOfWitness, mostGrace))
+	if r.Since.IsZero() || !l.now.Before(end) {
+		return time.Time{}
+	}
+	return end
 }
 
 // witness returns the readings of a witness, sorted.

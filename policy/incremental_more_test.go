@@ -47,7 +47,7 @@ func drawnConfig(t *rapid.T) Config {
 	}
 	c.ForecastAge = 24 * time.Hour
 	for i := range c.Detectors {
-		c.Detectors[i].Fresh = 24 * time.Hour
+		c.Detectors[i].Fresh, c.Detectors[i].Interval = 24*time.Hour, 10*time.Second
 	}
 	return c
 }

@@ -49,7 +49,7 @@ func incrementalConfig() Config {
 	c := configOf(failover())
 	c.ForecastAge = 24 * time.Hour
 	for i := range c.Detectors {
-		c.Detectors[i].Fresh = 24 * time.Hour
+		c.Detectors[i].Fresh, c.Detectors[i].Interval = 24*time.Hour, 10*time.Second
 	}
 	return c
 }

@@ -130,7 +130,7 @@ func (l *loader) detector(s spot) {
 	l.detectorOf[keys.Name] = d
 	l.cfg.Detectors = append(l.cfg.Detectors, d)
 	l.cfg.Policy.Detectors = append(l.cfg.Policy.Detectors, policy.Detector{
-		Name: d.Name, Unit: settings.Unit(), Owner: d.Owner, Fresh: fresh(settings, d.Interval),
+		Name: d.Name, Unit: settings.Unit(), Owner: d.Owner, Fresh: fresh(settings, d.Interval), Interval: d.Interval,
 	})
 }
 

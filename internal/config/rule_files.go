@@ -89,7 +89,7 @@ func (f *RuleFiles) Detector(prefix string, r Rule, taken func(name string) bool
 
 // Judged is what the policy must know of a detector.
 func Judged(d *Detector) policy.Detector {
-	return policy.Detector{Name: d.Name, Unit: d.Settings.Unit(), Owner: d.Owner, Fresh: fresh(d.Settings, d.Interval)}
+	return policy.Detector{Name: d.Name, Unit: d.Settings.Unit(), Owner: d.Owner, Fresh: fresh(d.Settings, d.Interval), Interval: d.Interval}
 }
 
 // MaxRules bounds the rules and the detectors of a configuration together.

@@ -55,7 +55,7 @@ func TestDefaults(t *testing.T) {
 	}
 	want := policy.Config{
 		Hash:      cfg.Hash,
-		Detectors: []policy.Detector{{Name: "errors", Owner: "devops", Fresh: 90 * time.Second}},
+		Detectors: []policy.Detector{{Name: "errors", Owner: "devops", Fresh: 90 * time.Second, Interval: 15 * time.Second}},
 		Budget:    []policy.Rate{{N: 10, Per: time.Hour}}, Ineffective: 2, DefaultOwner: "devops",
 		Flapping: policy.Flapping{Window: time.Hour, After: 3, Pause: time.Minute, Stop: 6}, DependWait: 15 * time.Second,
 		Owners: []policy.Owner{{Name: "devops"}}, Approvers: map[string]int{},

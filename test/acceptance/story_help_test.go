@@ -87,6 +87,16 @@ func (b *box) pageSays(subject, text string) func() error {
 	}
 }
 
+// unpaged asserts that nobody was paged; what each page said is told.
+func (b *box) unpaged() {
+	b.t.Helper()
+	for _, i := range b.pager.Incidents() {
+		for _, e := range i.Events {
+			b.t.Errorf("nobody must be paged, got %s of %s: %q (%s)", e.Action, i.DedupKey, e.Payload.Summary, e.Raw)
+		}
+	}
+}
+
 // noneTwice wants that each key that was triggered at the pager was opened, once.
 func (b *box) noneTwice() {
 	b.t.Helper()

@@ -162,6 +162,19 @@ func (b *books) of(in arrival) *signalbox.Action {
 	return found
 }
 
+// onRecord leaves out what came after the books were asked for, of actions that
+// may have been claimed since: a cluster that had no time to come to rest goes on
+// while its journal is exported.
+func (b *books) onRecord(log []arrival, asked time.Time) []arrival {
+	return slices.DeleteFunc(log, func(in arrival) bool {
+		if !in.At.After(asked) {
+			return false
+		}
+		a := b.of(in)
+		return a == nil || !a.InFlight()
+	})
+}
+
 // sort puts the actions in the order of their claims.
 func (b *books) sort() {
 	slices.SortStableFunc(b.order, func(x, y *signalbox.Action) int { return x.ClaimedAt.Compare(y.ClaimedAt) })

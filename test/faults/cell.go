@@ -115,6 +115,9 @@ func (c *cell) measure() {
 	c.t.Helper()
 	c.open()
 	leader := c.leader()
+	if leader == nil {
+		c.t.Fatal("nobody leads, and nothing has struck yet")
+	}
 	began := time.Now()
 	leader.kill()
 	if len(c.all) == 1 {

@@ -57,6 +57,7 @@ func (c *cell) judge(patience time.Duration) *verdict {
 	v := &verdict{}
 	var b *books
 	var err error
+	exported := time.Now()
 	if c.plan.members > 1 { // a cluster is not read once it is stopped
 		b, err = c.readExport()
 	}
@@ -79,6 +80,9 @@ func (c *cell) judge(patience time.Duration) *verdict {
 	v.left(b, c.sender.back)
 	v.alerts(c.sender, b)
 	log := c.town.arrivals()
+	if c.plan.members > 1 {
+		log = b.onRecord(log, exported)
+	}
 	v.effects(log, b)
 	v.order(log, b)
 	v.targets(log)

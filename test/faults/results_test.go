@@ -156,6 +156,28 @@ func TestOracleFindsWhatIsWrong(t *testing.T) {
 	}
 }
 
+// What a cluster did after its journal was asked for is not held against what was
+// on record then; what was under way, or came before that, is.
+func TestOracleHoldsNothingAgainstOlderBooks(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	asked := at.Add(10 * time.Second)
+	in := func(target, action string, after time.Duration) arrival {
+		return arrival{Target: target, Action: action, At: at.Add(after), Effect: true}
+	}
+	b := booksOf(at, "i-1 done a0", "c-1 done c0", "d-1 claimed d0")
+	var left []string
+	for _, a := range b.onRecord([]arrival{
+		in("a0", "i-1", time.Second), in("c0", "", 2*time.Second), in("c0", "", 9*time.Second), in("c0", "", 11*time.Second),
+		in("a0", "x-9", 9*time.Second), in("a0", "x-9", 11*time.Second), in("d0", "d-1", 12*time.Second),
+	}, asked) {
+		left = append(left, a.Target+a.Action+a.At.Sub(at).String())
+	}
+	if want := []string{"a0i-11s", "c02s", "c09s", "a0x-99s", "d0d-112s"}; !slices.Equal(left, want) {
+		t.Errorf("got %v, want %v", left, want)
+	}
+}
+
 // booksOf is a journal with actions ("ID STAGE TARGET"), all claimed at once but
 // c-2, which is claimed later; the first letter names the incident.
 func booksOf(at time.Time, actions ...string) *books {
