@@ -246,11 +246,16 @@ func newSlowProxy(t *testing.T, target string) *slowProxy {
 			h = nil
 		}
 		p.mu.Unlock()
-		if h == nil {
+		switch {
+		case h != nil:
+			h.pass(w, r, proxy)
+		case r.Method == http.MethodGet:
 			proxy.ServeHTTP(w, r)
-			return
+		default: // else the server has the effect, and a request on record that failed
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), outlives)
+			defer cancel()
+			proxy.ServeHTTP(w, r.WithContext(ctx))
 		}
-		h.pass(w, r, proxy)
 	}))
 	t.Cleanup(func() { close(p.over); server.Close() })
 	p.URL = server.URL
@@ -258,10 +263,13 @@ func newSlowProxy(t *testing.T, target string) *slowProxy {
 	return p
 }
 
+// outlives bounds how long a write lives on without its sender.
+const outlives = 5 * time.Minute
+
 // pass delivers the held write under a context of its own.
 func (h *held) pass(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	rec := httptest.NewRecorder()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), outlives)
 	defer cancel()
 	// The body is read first: with its sender gone it could not be.
 	body := &bytesBody{}
