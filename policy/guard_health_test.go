@@ -51,7 +51,7 @@ func TestGuardHealthIsAskedAgain(t *testing.T) {
 	}{
 		"soon":        {time.Second, 6 * time.Second},
 		"by and by":   {10 * time.Second, 15 * time.Second},
-		"not for now": {5 * time.Minute, 20 * time.Second},
+		"at the most": {5 * time.Minute, 20 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBox(t)
